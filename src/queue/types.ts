@@ -1,0 +1,168 @@
+import type { ClientId, NodeId, SessionId } from '../base/ids.ts';
+
+/** `static`: the refresh token stays valid. `rotating`: each use buys a new one and a second use revokes the family. */
+export type ProviderKind = 'static' | 'rotating';
+
+/** Complete settings of a provider; replicated. A provider nobody configured has `defaultProvider`. */
+export interface Provider {
+  readonly kind: ProviderKind;
+  /** How long a spent refresh token may be used again, as the provider says; 0 for rotating providers without grace. A graced provider's tasks are retried like static ones within it. */
+  readonly graceMs: number;
+  /** How long a rotating task whose outcome is unknown is given to nobody; at least until the call's own deadline. */
+  readonly suspectMs: number;
+  readonly onUnknown: 'retry' | 'bury';
+}
+
+/** Which tasks come first, and how sessions end; replicated, set by an entry. All durations in ms. */
+export interface Policy {
+  readonly name: 'bands';
+  /** Raised by each change. */
+  readonly version: number;
+  /** A task becomes ready `leadMs` before it expires. */
+  readonly leadMs: number;
+  /** A task is urgent `urgentMs` before it expires. */
+  readonly urgentMs: number;
+  /** Tasks given from the urgent band, while the expired band has one, before one expired task is given. */
+  readonly urgentShare: number;
+  readonly sessionTimeoutMs: number;
+  /** A client without a request for so long is forgotten. */
+  readonly clientTimeoutMs: number;
+}
+
+/** `urgent` (a), `expired` (b), `ahead` (c) of design section 6. */
+export type Band = 'urgent' | 'expired' | 'ahead';
+export type TaskState = 'ready' | 'delayed' | 'taken' | 'suspect' | 'buried';
+
+/** What a client asks for. Times are Unix ms. `queue` is 1 to 64 characters as a node id; `id` 1 to 256 bytes of UTF-8. */
+export type Operation =
+  | {
+      readonly type: 'put';
+      readonly queue: string;
+      readonly id: string;
+      readonly payload: Uint8Array;
+      readonly expiresAtMs: number;
+      readonly provider: string;
+      /** 0 to 1,000,000; higher first among expired tasks. */
+      readonly weight: number;
+      /** When the next refresh may start; undefined: `expiresAtMs - leadMs`. */
+      readonly refreshAtMs: number | undefined;
+      readonly ifAbsent: boolean;
+      readonly ifVersion: number | undefined;
+    }
+  | {
+      readonly type: 'take';
+      readonly queue: string;
+      /** 1 to 1,000. */
+      readonly limit: number;
+      readonly session: SessionId;
+      /** Time to run: the lease ends so long after its stamp. */
+      readonly ttrMs: number;
+      /** The caller's own deadline for the provider call; a suspect task is not retried before it. */
+      readonly callMs: number;
+    }
+  | { readonly type: 'ack'; readonly queue: string; readonly id: string; readonly fence: number; readonly payload: Uint8Array; readonly expiresAtMs: number }
+  | { readonly type: 'ackDone'; readonly queue: string; readonly id: string; readonly fence: number }
+  | {
+      readonly type: 'release';
+      readonly queue: string;
+      readonly id: string;
+      readonly fence: number;
+      /** Not given again before its stamp + `delayMs`. */
+      readonly delayMs: number;
+      /** `provider`: the whole provider backs off for `delayMs`, for the whole cluster. */
+      readonly scope: 'task' | 'provider';
+      /** True if the provider may have seen the call: a rotating task becomes suspect instead of ready. */
+      readonly callMade: boolean;
+    }
+  | { readonly type: 'bury'; readonly queue: string; readonly id: string; readonly fence: number; readonly reason: string }
+  | { readonly type: 'setProvider'; readonly queue: string; readonly provider: string; readonly settings: Provider }
+  | { readonly type: 'setPolicy'; readonly queue: string; readonly policy: Omit<Policy, 'version'> };
+
+/** A request of a client: applied once, answered the same each time. */
+export interface Request {
+  readonly client: ClientId;
+  readonly stream: number;
+  readonly seq: number;
+  readonly settledUpTo: number;
+}
+
+/** One command of the log. `at` is the stamp of the entry it stands in. */
+export type QueueCommand =
+  | { readonly type: 'request'; readonly request: Request; readonly operation: Operation }
+  /** Registers the client and the session if new, and raises the session's attachment number; `workerId` names the escrow. */
+  | { readonly type: 'attach'; readonly client: ClientId; readonly session: SessionId; readonly gateway: NodeId; readonly workerId: string }
+  /** The gateway saw the client close; applies only if `attachment` is still current. */
+  | { readonly type: 'detach'; readonly session: SessionId; readonly attachment: number }
+  /** The gateway read bytes from these sessions since its last renewal; each is (session, attachment). */
+  | { readonly type: 'renew'; readonly gateway: NodeId; readonly sessions: readonly { readonly session: SessionId; readonly attachment: number }[] }
+  /** Reader found it expired. */
+  | { readonly type: 'want'; readonly queue: string; readonly id: string }
+  /** Lets log time pass when nothing else is written: bands advance, delays, leases, sessions and clients end, in slices. */
+  | { readonly type: 'tick' };
+
+/** A task as it is handed to a worker. */
+export interface LeasedTask {
+  readonly id: string;
+  readonly payload: Uint8Array;
+  readonly expiresAtMs: number;
+  readonly provider: string;
+  readonly weight: number;
+  /** Raised by each put and ack. */
+  readonly version: number;
+  readonly generation: number;
+  /** How often it was taken since the last success, this time included. */
+  readonly attempt: number;
+  readonly fence: number;
+  /** Log time at which the lease ends. */
+  readonly leaseEndsAtMs: number;
+}
+
+/** Why an operation was not carried out. Codes map to the error classes of base/errors.ts. */
+export type RefusalCode =
+  | 'STALE_LEASE'
+  | 'TASK_NOT_FOUND'
+  | 'CONDITION_FAILED'
+  | 'INVALID_ARGUMENT'
+  | 'TOO_LARGE'
+  | 'BUSY'
+  | 'REQUEST_ID_REUSED'
+  | 'REQUEST_SETTLED'
+  | 'CLIENT_EXPIRED';
+
+export type QueueResult =
+  | { readonly type: 'refused'; readonly code: RefusalCode; readonly message: string }
+  | { readonly type: 'put'; readonly version: number; readonly created: boolean }
+  | { readonly type: 'taken'; readonly tasks: readonly LeasedTask[] }
+  | { readonly type: 'done' }
+  | { readonly type: 'attached'; readonly attachment: number }
+  /** More is due than one slice: tick again at once. */
+  | { readonly type: 'ticked'; readonly more: boolean };
+
+/** A task as `get` answers it. */
+export interface TaskView {
+  readonly id: string;
+  readonly payload: Uint8Array;
+  readonly expiresAtMs: number;
+  readonly provider: string;
+  readonly version: number;
+  readonly state: TaskState;
+  readonly buriedReason: string | undefined;
+}
+
+export interface QueueStats {
+  readonly states: Readonly<Record<TaskState, number>>;
+  readonly bands: Readonly<Record<Band, number>>;
+  /** Age of the longest-expired task that waits, in ms; 0 if none. */
+  readonly oldestExpiredMs: number;
+  readonly sessions: number;
+  readonly clients: number;
+}
+
+/** What applying one entry changed that people outside the state machine wait for. */
+export interface QueueEvents {
+  /** Queues in which a task became ready: waiters may be woken. */
+  readonly ready: ReadonlySet<string>;
+  /** Leases that ended other than by their holder's own ack, release or bury, by session: the handler's signal aborts. */
+  readonly leasesLost: readonly { readonly session: SessionId; readonly queue: string; readonly id: string; readonly fence: number; readonly why: 'put' | 'ttr' | 'session' }[];
+  readonly sessionsEnded: readonly SessionId[];
+}
