@@ -205,6 +205,8 @@ export type Input =
   | { readonly type: 'read'; readonly token: number }
   /** Hands leadership over. `scopeClosed`: the exclusive scope is shut, so a release may be sent if the own wait is over. */
   | { readonly type: 'transfer'; readonly to: NodeId | undefined; readonly scopeClosed: boolean }
+  /** Appends one more no-op and sends a new round: a scope that ended within a term is opened again under a new token. */
+  | { readonly type: 'freshNoop' }
   /** Steps down without a successor (own disk stalls, scope failed); not electable for `unwillingMs`. */
   | { readonly type: 'abdicate'; readonly unwillingMs: number }
   | { readonly type: 'peerUp'; readonly peer: PeerHello }
@@ -240,7 +242,7 @@ export interface Lease {
   readonly untilMs: number;
   /** Monotonic ms: no earlier leader can hold a scope from then on. */
   readonly exclusiveFromMs: number;
-  /** Index of the term's newest no-op that is committed, 0 if none: the fencing token of a scope opened now. */
+  /** Index of the term's newest no-op once it is committed, 0 before: the fencing token of a scope opened now. A fresh no-op sets it to 0 until committed. */
   readonly noopIndex: LogIndex;
 }
 
