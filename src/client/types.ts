@@ -1,0 +1,210 @@
+import type { Policy, Provider, QueueStats, TaskState } from '../queue/types.ts';
+
+/** Turns values into payload bytes and back. Runs in the handle only: nodes see bytes. */
+export interface Codec<T> {
+  encode(value: T): Uint8Array;
+  decode(bytes: Uint8Array): T;
+}
+
+/** What every call takes. */
+export interface CallOptions {
+  /** Aborts the wait; the call rejects with `signal.reason`. What was already sent may still be applied. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * How long the answer may take, in ms; the client's `timeoutMs` unless given. After it the call rejects with
+   * DeadlineExceededError if nothing was sent, and with UnknownOutcomeError otherwise.
+   */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** A task as it is put. Times are Unix ms. */
+export interface NewTask<T> {
+  /** 1 to 256 bytes of UTF-8; a put on an id that exists replaces its payload. */
+  readonly id: string;
+  /** At most 64 KiB once encoded. A secret: it appears in no log and no error. */
+  readonly payload: T;
+  readonly expiresAt: number;
+  /** `default` unless given. A provider nobody configured is `rotating`. */
+  readonly provider?: string | undefined;
+  /** 0 (default) to 1,000,000; higher first among expired tasks. */
+  readonly weight?: number | undefined;
+  /** When the next refresh may start; the policy's lead before `expiresAt` unless given. */
+  readonly refreshAt?: number | undefined;
+}
+
+export interface PutOptions extends CallOptions {
+  /** Refuse with ConditionFailedError if the task exists. */
+  readonly ifAbsent?: boolean | undefined;
+  /** Refuse with ConditionFailedError unless the task's version is this one. */
+  readonly ifVersion?: number | undefined;
+}
+
+export interface PutResult {
+  readonly version: number;
+  readonly created: boolean;
+}
+
+export interface TakeOptions extends CallOptions {
+  /** 1 (default) to 1,000 tasks. */
+  readonly limit?: number | undefined;
+  /** How long to wait for a first task, in ms; 0 (default) answers at once, with an empty list if nothing is ready. */
+  readonly waitMs?: number | undefined;
+  /** Time to run: the lease ends so long after it was given; 60,000 unless given. */
+  readonly ttrMs?: number | undefined;
+  /** How long the call to the provider may take: a task whose outcome is unknown is retried no earlier. `ttrMs` unless given. */
+  readonly callMs?: number | undefined;
+}
+
+/** The task of a lease. */
+export interface Task<T> {
+  readonly id: string;
+  readonly payload: T;
+  /** Unix ms. */
+  readonly expiresAt: number;
+  readonly provider: string;
+  readonly weight: number;
+  readonly version: number;
+}
+
+/** The answer that a worker stores: the new payload and when it expires, or `done` to remove the task. */
+export type Ack<T> = { readonly payload: T; readonly expiresAt: number } | { readonly done: true };
+
+export interface ReleaseOptions extends CallOptions {
+  /** Not given again before so long; 0 unless given. */
+  readonly delayMs?: number | undefined;
+  /** `provider`: all tasks of the provider wait, for the whole cluster; `task` unless given. */
+  readonly scope?: 'task' | 'provider' | undefined;
+  /**
+   * False if the provider certainly did not spend the refresh token: the task is ready again. True (unless given) makes a task
+   * of a rotating provider suspect: it goes to nobody for `suspectMs`.
+   */
+  readonly callMade?: boolean | undefined;
+}
+
+/**
+ * The right to refresh one task, until it is acked, released or buried, its time to run ends, the session ends or the task is
+ * put again. Judged by (task, fence): a call on a lease that is over rejects with StaleLeaseError and changes nothing.
+ */
+export interface Lease<T> {
+  readonly task: Task<T>;
+  /** How often the task was taken since its last success, this time included. */
+  readonly attempt: number;
+  /** Only grows; hand it to whatever the refresh writes to. */
+  readonly fence: number;
+  /** Aborts when the cluster says that the lease is over. A hint: the fence decides. */
+  readonly signal: AbortSignal;
+  /** Stores the answer and schedules the next refresh in one entry. */
+  ack(answer: Ack<T>, options?: CallOptions): Promise<void>;
+  release(options?: ReleaseOptions): Promise<void>;
+  /** Puts the task aside with a reason that `get` shows; only a put brings it back. */
+  bury(reason: string, options?: CallOptions): Promise<void>;
+}
+
+export interface GetOptions extends CallOptions {
+  /** `leader` (default): holds every write that was acknowledged before the call. `any`: the replica that is connected. */
+  readonly read?: 'leader' | 'any' | undefined;
+  /** With `any`: a replica older than this asks the leader instead; no bound unless given. */
+  readonly maxAgeMs?: number | undefined;
+}
+
+/** A task as it is read. */
+export interface TaskRecord<T> {
+  readonly id: string;
+  readonly payload: T;
+  /** Unix ms. */
+  readonly expiresAt: number;
+  readonly provider: string;
+  readonly version: number;
+  readonly state: TaskState;
+  readonly buriedReason: string | undefined;
+  /** How old the answer may be, in ms; 0 from the leader. */
+  readonly ageMs: number;
+}
+
+/** What a handler gets. */
+export interface Work<T> {
+  readonly task: Task<T>;
+  readonly attempt: number;
+  readonly fence: number;
+  /** Aborts when the lease is lost or `timeoutMs` has passed. */
+  readonly signal: AbortSignal;
+}
+
+/** What a handler answers. */
+export type WorkResult<T> =
+  | Ack<T>
+  /** The provider asked to come back later (429, 5xx) and did not spend the refresh token; `provider` backs off for the whole cluster. */
+  | { readonly retryAfterMs: number; readonly scope?: 'task' | 'provider' | undefined }
+  /** The refresh token is of no use any more (`invalid_grant`). */
+  | { readonly bury: string };
+
+export type WorkHandler<T> = (work: Work<T>) => WorkResult<T> | Promise<WorkResult<T>>;
+
+export interface WorkOptions {
+  /** Names the worker and its escrow file: the same after a restart. 1 to 64 characters of `A-Z a-z 0-9 . _ -`. */
+  readonly workerId: string;
+  /** Handlers at a time, 1 (default) to 1,000. Only what starts at once is taken. */
+  readonly concurrency?: number | undefined;
+  /** The handler's time; the lease lasts 5 s longer. 30,000 unless given. */
+  readonly timeoutMs?: number | undefined;
+  /** Ends the loop: it returns when the handlers that run have settled. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * A handler threw, or its answer was refused. The lease is released; a task of a rotating provider becomes suspect unless
+   * the error has `callMade: false`. Never gets a payload. A throw here ends the loop.
+   */
+  readonly onError?:
+    | ((error: unknown, task: { readonly id: string; readonly fence: number }) => void)
+    | undefined;
+}
+
+/** A provider's settings; what is left out has its default (`rotating`, 0, 60,000, `retry`). */
+export type ProviderSettings = { readonly [Key in keyof Provider]?: Provider[Key] | undefined };
+
+/** A policy's settings; what is left out has its default. All durations in ms. */
+export type PolicySettings = {
+  readonly [Key in Exclude<keyof Policy, 'name' | 'version'>]?: Policy[Key] | undefined;
+};
+
+/** A queue of tasks, each refreshed before it expires. Every change is replicated before the call resolves. */
+export interface Queue<T> {
+  readonly name: string;
+  /** Creates or replaces a task; a task that is taken loses its lease. */
+  put(task: NewTask<T>, options?: PutOptions): Promise<PutResult>;
+  take(options?: TakeOptions): Promise<Lease<T>[]>;
+  /** @returns undefined if there is no such task. */
+  get(id: string, options?: GetOptions): Promise<TaskRecord<T> | undefined>;
+  /** The updater loop. Resolves when `signal` has aborted and all handlers have settled. */
+  work(handler: WorkHandler<T>, options: WorkOptions): Promise<void>;
+  stats(options?: CallOptions): Promise<QueueStats>;
+  /** For operators (`may: ['admin']`): how a provider's refresh tokens behave. */
+  setProvider(provider: string, settings: ProviderSettings, options?: CallOptions): Promise<void>;
+  /** For operators (`may: ['admin']`): which tasks come first and how sessions end. */
+  setPolicy(settings: PolicySettings, options?: CallOptions): Promise<void>;
+}
+
+/** A client of a cluster: one identity, one session, one link at a time. */
+export interface QueueClient extends AsyncDisposable {
+  queue(name: string): Queue<Uint8Array>;
+  queue<T>(name: string, options: { readonly codec: Codec<T> }): Queue<T>;
+  /** True while an authenticated link stands and the session is attached. */
+  readonly connected: boolean;
+  /** Ends the session at once: its leases go to others. Calls that wait reject with ClosedError (nothing sent) or UnknownOutcomeError. */
+  close(): Promise<void>;
+}
+
+export interface ConnectOptions {
+  /** Addresses of any nodes of the cluster, tried in an order of the client's own. */
+  readonly endpoints: readonly string[];
+  /** The entry of `clients` on the nodes that this secret belongs to. */
+  readonly name: string;
+  readonly secret: string;
+  /** The cluster's name; checked by the nodes if given. */
+  readonly cluster?: string | undefined;
+  /** How long an answer may take, in ms; 10,000 unless given. */
+  readonly timeoutMs?: number | undefined;
+  /** Where `work` keeps answers of providers until the cluster has them. Without it an answer dies with the process. */
+  readonly escrowDir?: string | undefined;
+  /** Ends the attempt to connect. */
+  readonly signal?: AbortSignal | undefined;
+}
