@@ -1,0 +1,10 @@
+/** Largest frame before the other side has proved itself, in bytes. */
+export const helloBytesMax: number = 4 * 1024;
+/** Largest frame after authentication, in bytes. */
+export const frameBytesMax: number = 4 * 1024 * 1024;
+/** Deepest nesting of tuples in one frame. */
+export const scanDepthMax = 16;
+/** Most values in one frame, tuples included. */
+export const scanItemsMax = 65_536;
+/** Longest text the other side may give as a reason or a name for reports, in bytes. */
+export const reportTextBytesMax = 256;

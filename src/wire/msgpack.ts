@@ -1,0 +1,44 @@
+import { Buffer } from 'node:buffer';
+import msgpack from 'msgpack-lite';
+import { assert } from '../base/assert.ts';
+import { ProtocolError } from '../base/errors.ts';
+import { scan } from './scan.ts';
+
+/** What a frame may hold. Bins are `Buffer`s: msgpack-lite turns a plain `Uint8Array` into an extension. No `undefined`, no maps. */
+export type WireValue = number | string | boolean | null | Buffer | readonly WireValue[];
+
+/** No presets: the default codec builds the sender's RegExp and Error objects. */
+const options = { codec: msgpack.createCodec({}) };
+
+/**
+ * Scans, then decodes one value.
+ *
+ * @returns numbers (safe integers), strings, booleans, null, Buffers (copies of their own) and arrays of these. Shape is the caller's to check.
+ * @throws ProtocolError on anything that is not one whole value of our subset.
+ */
+export function decodeStrict(bytes: Uint8Array, itemsMax?: number): unknown {
+  const fault = scan(bytes, itemsMax);
+  if (fault !== undefined) throw new ProtocolError(`malformed frame: ${fault}`);
+  try {
+    return msgpack.decode(asBuffer(bytes), options);
+  } catch (error) {
+    throw new ProtocolError('malformed frame: cannot be decoded', { cause: error });
+  }
+}
+
+/**
+ * Encodes one tuple. The result is a slice of a larger slab: never keep or transfer its `.buffer`.
+ *
+ * @throws InvariantError when the value is outside our subset: a fraction, NaN, an extension, too many items.
+ */
+export function encodeTuple(value: readonly WireValue[], itemsMax?: number): Buffer {
+  const bytes = msgpack.encode(value, options);
+  const fault = scan(bytes, itemsMax);
+  assert(fault === undefined, `encoded a frame that no peer would read: ${fault}`);
+  return bytes;
+}
+
+/** The same bytes as a `Buffer`, without a copy. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
