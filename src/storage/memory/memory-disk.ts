@@ -5,6 +5,7 @@ import {
   assertHardStateFollows,
   assertTruncates,
   emptyTail,
+  isEmptyWrite,
   type LogTail,
 } from '../group-log.ts';
 
