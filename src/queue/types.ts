@@ -134,7 +134,8 @@ export type QueueResult =
   | { readonly type: 'put'; readonly version: number; readonly created: boolean }
   | { readonly type: 'taken'; readonly tasks: readonly LeasedTask[] }
   | { readonly type: 'done' }
-  | { readonly type: 'attached'; readonly attachment: number }
+  /** `registered`: the client was unknown until now, so no row remembers its earlier requests; repeating those would execute them. */
+  | { readonly type: 'attached'; readonly attachment: number; readonly registered: boolean }
   /** More is due than one slice: tick again at once. */
   | { readonly type: 'ticked'; readonly more: boolean };
 
