@@ -47,7 +47,7 @@ const layers: Readonly<Record<string, Layer>> = {
   wire: {
     values: ['base'],
     types: ['raft', 'queue', 'mesh'],
-    node: ['node:zlib'],
+    node: ['node:buffer', 'node:zlib'],
     packages: ['msgpack-lite'],
   },
   ports: { values: ['base'], types: ['raft', 'queue'] },
