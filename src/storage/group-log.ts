@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.ts';
-import type { HardState, LogEntry, LogIndex, StorageWrite } from '../ports/storage.ts';
+import type { StorageWrite } from '../ports/storage.ts';
+import type { HardState, LogEntry, LogIndex } from '../raft/types.ts';
 
 /** Where a group's log ends: enough to judge the next write. */
 export interface LogTail {

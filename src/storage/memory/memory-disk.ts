@@ -1,5 +1,6 @@
 import type { GroupId } from '../../base/ids.ts';
-import type { HardState, LogEntry, LogIndex, StorageIdentity, StorageWrite } from '../../ports/storage.ts';
+import type { StorageIdentity, StorageWrite } from '../../ports/storage.ts';
+import type { HardState, LogEntry, LogIndex } from '../../raft/types.ts';
 import {
   assertExtends,
   assertHardStateFollows,

@@ -6,14 +6,8 @@ import {
   StorageFailedError,
 } from '../../base/errors.ts';
 import type { GroupId, Incarnation } from '../../base/ids.ts';
-import type {
-  GroupState,
-  LoadedStorage,
-  LogEntry,
-  LogIndex,
-  Storage,
-  StorageWrite,
-} from '../../ports/storage.ts';
+import type { GroupState, LoadedStorage, Storage, StorageWrite } from '../../ports/storage.ts';
+import type { LogEntry, LogIndex } from '../../raft/types.ts';
 import { MemoryDisk } from './memory-disk.ts';
 
 export interface MemoryStorageOptions {
