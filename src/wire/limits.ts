@@ -8,3 +8,9 @@ export const scanDepthMax = 16;
 export const scanItemsMax = 65_536;
 /** Longest text the other side may give as a reason or a name for reports, in bytes. */
 export const reportTextBytesMax = 256;
+/** Most members a membership may name. */
+export const membersMax = 63;
+/** Longest duration in a message: 24 days, what a timer can wait. */
+export const durationMsMax = 2_147_483_647;
+/** Most items (messages and service frames) in one peer frame. */
+export const peerItemsMax = 1_024;

@@ -1,0 +1,190 @@
+import type { Buffer } from 'node:buffer';
+import { ProtocolError } from '../base/errors.ts';
+import type { BootId, ClientId, ClusterId, Incarnation, NodeId } from '../base/ids.ts';
+import { readBin, readBool, readEnum, readInt, readOptional, readString, readTuple } from './fields.ts';
+import {
+  readBootId,
+  readClientId,
+  readClusterId,
+  readIncarnation,
+  readName,
+  readNodeId,
+} from './id-fields.ts';
+import { reportTextBytesMax } from './limits.ts';
+import { asBuffer, decodeStrict, encodeTuple } from './msgpack.ts';
+
+/** First field of the first frame on every link. */
+export const handshakeMagic = 'raftsman';
+/** Oldest and newest protocol version that this build speaks. */
+export const protocolVersions = { min: 1, max: 1 } as const;
+export const nonceBytes = 32;
+export const macBytes = 32;
+export const keyIdBytes = 8;
+
+/** Sent as the position in this list. */
+export const linkKinds = ['peer', 'client'] as const;
+export type LinkKind = (typeof linkKinds)[number];
+
+/** First frame, dialler to acceptor: what may be said to anybody. */
+export interface Hello {
+  readonly versionMin: number;
+  readonly versionMax: number;
+  readonly kind: LinkKind;
+  readonly nonce: Uint8Array;
+}
+
+/** Second frame, acceptor to dialler. */
+export interface Challenge {
+  readonly version: number;
+  readonly nonce: Uint8Array;
+}
+
+/** Third and fourth frame: who the sender is, and the proof over all bytes so far. `identity` is a frame of its own, decoded after the proof. */
+export interface Proof {
+  /** Names the secret; all zero in the fourth frame, which uses the secret of the third. */
+  readonly keyId: Uint8Array;
+  readonly identity: Uint8Array;
+  readonly mac: Uint8Array;
+}
+
+/** What a member says of itself once the other side may know. */
+export interface PeerIdentity {
+  readonly cluster: string;
+  readonly clusterId: ClusterId | undefined;
+  /** SHA-256 of the configured peer set, compared while neither side has a cluster id. */
+  readonly peersHash: Uint8Array;
+  readonly id: NodeId;
+  readonly incarnation: Incarnation;
+  readonly bootId: BootId;
+  readonly pristine: boolean;
+  readonly term: number;
+  readonly leaderId: NodeId | undefined;
+  /** Whom the sender believes to speak to. */
+  readonly to: NodeId;
+}
+
+/** What a client says of itself. */
+export interface ClientIdentity {
+  readonly clientId: ClientId;
+  /** For reports; not proved. */
+  readonly name: string;
+}
+
+/** What a node says to a client. */
+export interface NodeIdentity {
+  readonly cluster: string;
+  readonly clusterId: ClusterId | undefined;
+  readonly id: NodeId;
+  readonly bootId: BootId;
+  readonly term: number;
+  readonly leaderId: NodeId | undefined;
+}
+
+export function encodeHello(hello: Hello): Buffer {
+  const kind = linkKinds.indexOf(hello.kind);
+  return encodeTuple([handshakeMagic, hello.versionMin, hello.versionMax, kind, asBuffer(hello.nonce)]);
+}
+
+export function decodeHello(bytes: Uint8Array): Hello {
+  const [magic, min, max, kind, nonce] = handshakeTuple(bytes, 'hello', 5);
+  if (magic !== handshakeMagic) throw new ProtocolError('hello without the magic word');
+  const versionMin = readInt(min, 'versionMin', 1, versionMaxMax);
+  return {
+    versionMin,
+    versionMax: readInt(max, 'versionMax', versionMin, versionMaxMax),
+    kind: readEnum(kind, 'kind', linkKinds),
+    nonce: readBin(nonce, 'nonce', nonceBytes, nonceBytes),
+  };
+}
+
+export function encodeChallenge(challenge: Challenge): Buffer {
+  return encodeTuple([challenge.version, asBuffer(challenge.nonce)]);
+}
+
+export function decodeChallenge(bytes: Uint8Array): Challenge {
+  const [version, nonce] = handshakeTuple(bytes, 'challenge', 2);
+  return {
+    version: readInt(version, 'version', 1, versionMaxMax),
+    nonce: readBin(nonce, 'nonce', nonceBytes, nonceBytes),
+  };
+}
+
+export function encodeProof(proof: Proof): Buffer {
+  return encodeTuple([asBuffer(proof.keyId), asBuffer(proof.identity), asBuffer(proof.mac)]);
+}
+
+export function decodeProof(bytes: Uint8Array): Proof {
+  const [keyId, identity, mac] = handshakeTuple(bytes, 'proof', 3);
+  return {
+    keyId: readBin(keyId, 'keyId', keyIdBytes, keyIdBytes),
+    identity: readBin(identity, 'identity', identityBytesMax),
+    mac: readBin(mac, 'mac', macBytes, macBytes),
+  };
+}
+
+export function encodePeerIdentity(peer: PeerIdentity): Buffer {
+  const { cluster, clusterId, peersHash, id, incarnation, bootId, pristine, term, leaderId, to } = peer;
+  const lives = [id, incarnation, bootId, pristine];
+  return encodeTuple([cluster, clusterId ?? null, asBuffer(peersHash), ...lives, term, leaderId ?? null, to]);
+}
+
+export function decodePeerIdentity(bytes: Uint8Array): PeerIdentity {
+  const tuple = handshakeTuple(bytes, 'identity', 10);
+  const [cluster, clusterId, peersHash, id, life, boot, pristine, term, leaderId, to] = tuple;
+  return {
+    cluster: readName(cluster, 'cluster'),
+    clusterId: readOptional(clusterId, 'clusterId', readClusterId),
+    peersHash: readBin(peersHash, 'peersHash', macBytes, macBytes),
+    id: readNodeId(id, 'id'),
+    incarnation: readIncarnation(life, 'incarnation'),
+    bootId: readBootId(boot, 'bootId'),
+    pristine: readBool(pristine, 'pristine'),
+    term: readInt(term, 'term'),
+    leaderId: readOptional(leaderId, 'leaderId', readNodeId),
+    to: readNodeId(to, 'to'),
+  };
+}
+
+export function encodeClientIdentity(client: ClientIdentity): Buffer {
+  return encodeTuple([client.clientId, client.name]);
+}
+
+export function decodeClientIdentity(bytes: Uint8Array): ClientIdentity {
+  const [id, name] = handshakeTuple(bytes, 'identity', 2);
+  return { clientId: readClientId(id, 'clientId'), name: readString(name, 'name', reportTextBytesMax) };
+}
+
+export function encodeNodeIdentity(node: NodeIdentity): Buffer {
+  const { cluster, clusterId, id, bootId, term, leaderId } = node;
+  return encodeTuple([cluster, clusterId ?? null, id, bootId, term, leaderId ?? null]);
+}
+
+export function decodeNodeIdentity(bytes: Uint8Array): NodeIdentity {
+  const [cluster, clusterId, id, boot, term, leaderId] = handshakeTuple(bytes, 'identity', 6);
+  return {
+    cluster: readName(cluster, 'cluster'),
+    clusterId: readOptional(clusterId, 'clusterId', readClusterId),
+    id: readNodeId(id, 'id'),
+    bootId: readBootId(boot, 'bootId'),
+    term: readInt(term, 'term'),
+    leaderId: readOptional(leaderId, 'leaderId', readNodeId),
+  };
+}
+
+/** Last frame of a handshake between members: the dialler takes the link as the pair's. Empty for the acceptor's eyes only. */
+export function encodeReady(): Buffer {
+  return encodeTuple([handshakeMagic]);
+}
+
+export function decodeReady(bytes: Uint8Array): void {
+  const [magic] = handshakeTuple(bytes, 'ready', 1);
+  if (magic !== handshakeMagic) throw new ProtocolError('ready without the magic word');
+}
+
+const versionMaxMax = 65_535;
+const handshakeItemsMax = 32;
+const identityBytesMax = 2_048;
+
+function handshakeTuple(bytes: Uint8Array, what: string, length: number): readonly unknown[] {
+  return readTuple(decodeStrict(bytes, handshakeItemsMax), what, length);
+}
