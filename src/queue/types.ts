@@ -60,7 +60,14 @@ export type Operation =
       /** The caller's own deadline for the provider call; a suspect task is not retried before it. */
       readonly callMs: number;
     }
-  | { readonly type: 'ack'; readonly queue: string; readonly id: string; readonly fence: number; readonly payload: Uint8Array; readonly expiresAtMs: number }
+  | {
+      readonly type: 'ack';
+      readonly queue: string;
+      readonly id: string;
+      readonly fence: number;
+      readonly payload: Uint8Array;
+      readonly expiresAtMs: number;
+    }
   | { readonly type: 'ackDone'; readonly queue: string; readonly id: string; readonly fence: number }
   | {
       readonly type: 'release';
@@ -74,8 +81,19 @@ export type Operation =
       /** True if the provider may have seen the call: a rotating task becomes suspect instead of ready. */
       readonly callMade: boolean;
     }
-  | { readonly type: 'bury'; readonly queue: string; readonly id: string; readonly fence: number; readonly reason: string }
-  | { readonly type: 'setProvider'; readonly queue: string; readonly provider: string; readonly settings: Provider }
+  | {
+      readonly type: 'bury';
+      readonly queue: string;
+      readonly id: string;
+      readonly fence: number;
+      readonly reason: string;
+    }
+  | {
+      readonly type: 'setProvider';
+      readonly queue: string;
+      readonly provider: string;
+      readonly settings: Provider;
+    }
   | { readonly type: 'setPolicy'; readonly queue: string; readonly policy: Omit<Policy, 'version'> };
 
 /** A request of a client: applied once, answered the same each time. */
@@ -90,11 +108,21 @@ export interface Request {
 export type QueueCommand =
   | { readonly type: 'request'; readonly request: Request; readonly operation: Operation }
   /** Registers the client and the session if new, and raises the session's attachment number; `workerId` names the escrow. */
-  | { readonly type: 'attach'; readonly client: ClientId; readonly session: SessionId; readonly gateway: NodeId; readonly workerId: string }
+  | {
+      readonly type: 'attach';
+      readonly client: ClientId;
+      readonly session: SessionId;
+      readonly gateway: NodeId;
+      readonly workerId: string;
+    }
   /** The gateway saw the client close; applies only if `attachment` is still current. */
   | { readonly type: 'detach'; readonly session: SessionId; readonly attachment: number }
   /** The gateway read bytes from these sessions since its last renewal; each is (session, attachment). */
-  | { readonly type: 'renew'; readonly gateway: NodeId; readonly sessions: readonly { readonly session: SessionId; readonly attachment: number }[] }
+  | {
+      readonly type: 'renew';
+      readonly gateway: NodeId;
+      readonly sessions: readonly { readonly session: SessionId; readonly attachment: number }[];
+    }
   /** Reader found it expired. */
   | { readonly type: 'want'; readonly queue: string; readonly id: string }
   /** Lets log time pass when nothing else is written: bands advance, delays, leases, sessions and clients end, in slices. */
@@ -164,6 +192,12 @@ export interface QueueEvents {
   /** Queues in which a task became ready: waiters may be woken. */
   readonly ready: ReadonlySet<string>;
   /** Leases that ended other than by their holder's own ack, release or bury, by session: the handler's signal aborts. */
-  readonly leasesLost: readonly { readonly session: SessionId; readonly queue: string; readonly id: string; readonly fence: number; readonly why: 'put' | 'ttr' | 'session' }[];
+  readonly leasesLost: readonly {
+    readonly session: SessionId;
+    readonly queue: string;
+    readonly id: string;
+    readonly fence: number;
+    readonly why: 'put' | 'ttr' | 'session';
+  }[];
   readonly sessionsEnded: readonly SessionId[];
 }
