@@ -33,7 +33,7 @@ export const quickWire: WireProfile = {
 /** A dropped SYN is sent again after so long. */
 const dialRetryMs = 1_000;
 /** Frames of a handshake, per direction: message faults leave them alone. */
-const handshakeFrames = 3;
+const handshakeFrames = 2;
 
 export type FrameObserver = (from: SimulatedLink, to: SimulatedLink, frame: Uint8Array) => void;
 

@@ -75,11 +75,11 @@ export class World {
       const turn = (): void => {
         try {
           for (const listener of this.#stepListeners) listener();
-          if (isDone?.() === true || !this.#runNext(untilMs)) return finish(resolve);
+          if (isDone?.() === true || !this.#runNext(untilMs)) finish(resolve);
+          else queueMicrotask(drained);
         } catch (error) {
-          return finish(() => reject(error));
+          finish(() => reject(error));
         }
-        queueMicrotask(drained);
       };
       queueMicrotask(drained);
     });

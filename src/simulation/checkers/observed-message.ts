@@ -1,0 +1,59 @@
+import msgpack from 'msgpack-lite';
+
+/** What a checker reads from a frame between two members. Numbers are positions in the wire tables of docs/reference/wire.md. */
+export interface ObservedMessage {
+  readonly kind: MessageKind;
+  readonly term: number;
+  readonly granted: boolean;
+  /** appendEntriesReply: the acknowledged index; timeoutNow: the index; others 0. */
+  readonly index: number;
+  readonly success: boolean;
+  /** round: the lease asked for. */
+  readonly leaseMs: number;
+  readonly round: number;
+}
+
+const kinds = [
+  'unknown',
+  'preVote',
+  'preVoteReply',
+  'requestVote',
+  'requestVoteReply',
+  'appendEntries',
+  'appendEntriesReply',
+  'round',
+  'roundReply',
+  'timeoutNow',
+  'release',
+] as const;
+export type MessageKind = (typeof kinds)[number];
+
+const codec = msgpack.createCodec({});
+
+/** @returns the Raft messages of a peer frame that was sent after the handshake. */
+export function observeFrame(frame: Uint8Array): readonly ObservedMessage[] {
+  const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.length);
+  const tuple: unknown = msgpack.decode(bytes, { codec });
+  if (!Array.isArray(tuple)) return [];
+  return tuple.slice(1).flatMap((item: unknown) => {
+    if (!Array.isArray(item) || !Array.isArray(item[1])) return [];
+    return [observe(item[1])];
+  });
+}
+
+function observe(fields: readonly unknown[]): ObservedMessage {
+  const number = (place: number): number => {
+    const value = fields[place];
+    return typeof value === 'number' ? value : 0;
+  };
+  const kind = kinds[number(0)] ?? 'unknown';
+  return {
+    kind,
+    term: number(1),
+    granted: (kind === 'preVoteReply' || kind === 'requestVoteReply') && number(3) === 0,
+    index: number(2),
+    success: fields[3] === true,
+    leaseMs: kind === 'round' ? number(3) : 0,
+    round: kind === 'round' || kind === 'roundReply' ? number(2) : 0,
+  };
+}
