@@ -1,0 +1,147 @@
+import { Buffer } from 'node:buffer';
+import { assertNever } from '../base/assert.ts';
+import { ProtocolError } from '../base/errors.ts';
+import { clientId, type SessionId } from '../base/ids.ts';
+import type { QueueCommand } from '../queue/types.ts';
+import { readSafe, writeSafe } from './client-header.ts';
+import { readBin, readEnum, readInt, readList, readTuple } from './fields.ts';
+import { readNodeId } from './id-fields.ts';
+import { asBuffer, decodeStrict, encodeTuple, type WireValue } from './msgpack.ts';
+import { decodeOperation, encodeOperation, readSession, readText, sessionToWire } from './queue-operation.ts';
+
+const sessionsMax = 4_096;
+
+/** First byte of a command: a request keeps its operation's bytes as the client sent them. */
+const commandTags = { request: 1, other: 2 } as const;
+const requestBytes = 1 + 16 + 4 + 8 + 8;
+
+/** A request as a command of the log, around the operation's own bytes. */
+export function encodeRequest(
+  request: {
+    readonly client: string;
+    readonly stream: number;
+    readonly seq: number;
+    readonly settledUpTo: number;
+  },
+  operation: Uint8Array,
+): Buffer {
+  const command = Buffer.allocUnsafe(requestBytes + operation.length);
+  command[0] = commandTags.request;
+  command.write(request.client, 1, 16, 'hex');
+  command.writeUInt32BE(request.stream, 17);
+  writeSafe(command, 21, request.seq);
+  writeSafe(command, 29, request.settledUpTo);
+  command.set(operation, requestBytes);
+  return command;
+}
+
+export function encodeCommand(command: QueueCommand): Buffer {
+  if (command.type === 'request') return encodeRequest(command.request, encodeOperation(command.operation));
+  const tuple = encodeTuple(commandTuple(command));
+  return Buffer.concat([Buffer.of(commandTags.other), tuple]);
+}
+
+/** @throws ProtocolError unless the bytes are one command and nothing else. */
+export function decodeCommand(bytes: Uint8Array): QueueCommand {
+  const command = asBuffer(bytes);
+  if (command[0] === commandTags.other) return commandFromTuple(decodeStrict(command.subarray(1)));
+  if (command[0] !== commandTags.request || command.length < requestBytes)
+    throw new ProtocolError('command is unknown');
+  return {
+    type: 'request',
+    request: {
+      client: clientId(command.toString('hex', 1, 17)),
+      stream: command.readUInt32BE(17),
+      seq: readSafe(command, 21),
+      settledUpTo: readSafe(command, 29),
+    },
+    operation: decodeOperation(command.subarray(requestBytes)),
+  };
+}
+
+const commandTypes = ['attach', 'detach', 'renew', 'want', 'tick'] as const;
+
+function commandTuple(command: Exclude<QueueCommand, { type: 'request' }>): readonly WireValue[] {
+  const code = commandTypes.indexOf(command.type);
+  switch (command.type) {
+    case 'attach':
+      return [
+        code,
+        clientToWire(command.client),
+        sessionToWire(command.session),
+        command.gateway,
+        command.workerId,
+      ];
+    case 'detach':
+      return [code, sessionToWire(command.session), command.attachment];
+    case 'renew':
+      return [
+        code,
+        command.gateway,
+        command.sessions.map((item) => [sessionToWire(item.session), item.attachment]),
+      ];
+    case 'want':
+      return [code, command.queue, command.id];
+    case 'tick':
+      return [code];
+    default:
+      return assertNever(command);
+  }
+}
+
+function commandFromTuple(value: unknown): QueueCommand {
+  const tuple = readTuple(value, 'command', 1, 8);
+  const type = readEnum(tuple[0], 'command', commandTypes);
+  switch (type) {
+    case 'attach': {
+      const [, client, session, gateway, workerId] = readTuple(tuple, type, 5);
+      return {
+        type,
+        client: clientId(readBin(client, 'client', 16, 16).toString('hex')),
+        session: readSession(session, 'session'),
+        gateway: readNodeId(gateway, 'gateway'),
+        workerId: readText(workerId, 'workerId'),
+      };
+    }
+    case 'detach': {
+      const [, session, attachment] = readTuple(tuple, type, 3);
+      return {
+        type,
+        session: readSession(session, 'session'),
+        attachment: readInt(attachment, 'attachment'),
+      };
+    }
+    case 'renew': {
+      const [, gateway, sessions] = readTuple(tuple, type, 3);
+      return {
+        type,
+        gateway: readNodeId(gateway, 'gateway'),
+        sessions: readAttachments(sessions, 'sessions'),
+      };
+    }
+    case 'want': {
+      const [, queue, id] = readTuple(tuple, type, 3);
+      return { type, queue: readText(queue, 'queue'), id: readText(id, 'id') };
+    }
+    case 'tick':
+      readTuple(tuple, type, 1);
+      return { type };
+    default:
+      return assertNever(type);
+  }
+}
+
+/** A list of (session, attachment). */
+export function readAttachments(
+  value: unknown,
+  what: string,
+): readonly { readonly session: SessionId; readonly attachment: number }[] {
+  return readList(value, what, sessionsMax, (item, name) => {
+    const [session, attachment] = readTuple(item, name, 2);
+    return { session: readSession(session, 'session'), attachment: readInt(attachment, 'attachment') };
+  });
+}
+
+function clientToWire(client: string): Buffer {
+  return Buffer.from(client, 'hex');
+}

@@ -1,0 +1,199 @@
+import type { Buffer } from 'node:buffer';
+import { assertNever } from '../base/assert.ts';
+import { ProtocolError } from '../base/errors.ts';
+import type {
+  LeasedTask,
+  QueueResult,
+  QueueStats,
+  RefusalCode,
+  TaskState,
+  TaskView,
+} from '../queue/types.ts';
+import { readBin, readBool, readEnum, readInt, readList, readOptional, readTuple } from './fields.ts';
+import { asBuffer, decodeStrict, encodeTuple, type WireValue } from './msgpack.ts';
+import { readText } from './queue-operation.ts';
+
+const tasksMax = 1_000;
+const payloadBytesMax = 2 * 1024 * 1024;
+
+const resultTypes = ['refused', 'put', 'taken', 'done', 'attached', 'ticked'] as const;
+const refusalCodes: readonly RefusalCode[] = [
+  'STALE_LEASE',
+  'TASK_NOT_FOUND',
+  'CONDITION_FAILED',
+  'INVALID_ARGUMENT',
+  'TOO_LARGE',
+  'BUSY',
+  'REQUEST_ID_REUSED',
+  'REQUEST_SETTLED',
+  'CLIENT_EXPIRED',
+];
+const takenCode = resultTypes.indexOf('taken');
+const taskStates: readonly TaskState[] = ['ready', 'delayed', 'taken', 'suspect', 'buried'];
+
+/** The state machine's answer as it goes to the client, untouched by whoever passes it on. */
+export function encodeResult(result: QueueResult): Buffer {
+  return encodeTuple([resultTypes.indexOf(result.type), ...resultFields(result)]);
+}
+
+/** @throws ProtocolError unless the bytes are one result and nothing else. */
+export function decodeResult(bytes: Uint8Array): QueueResult {
+  const tuple = readTuple(decodeStrict(bytes), 'result', 1, 4);
+  const type = readEnum(tuple[0], 'result', resultTypes);
+  switch (type) {
+    case 'refused':
+      readTuple(tuple, type, 3);
+      return { type, code: readEnum(tuple[1], 'code', refusalCodes), message: readText(tuple[2], 'message') };
+    case 'put':
+      readTuple(tuple, type, 3);
+      return { type, version: readInt(tuple[1], 'version'), created: readBool(tuple[2], 'created') };
+    case 'taken':
+      readTuple(tuple, type, 2);
+      return { type, tasks: readList(tuple[1], 'tasks', tasksMax, readTask) };
+    case 'done':
+      readTuple(tuple, type, 1);
+      return { type };
+    case 'attached':
+      readTuple(tuple, type, 3);
+      return {
+        type,
+        attachment: readInt(tuple[1], 'attachment'),
+        registered: readBool(tuple[2], 'registered'),
+      };
+    case 'ticked':
+      readTuple(tuple, type, 2);
+      return { type, more: readBool(tuple[1], 'more') };
+    default:
+      return assertNever(type);
+  }
+}
+
+/** True for the bytes of a take that found nothing: the answer that a waiting take does not settle for. */
+export function isEmptyTake(result: Uint8Array): boolean {
+  return result.length === 3 && result[0] === 0x92 && result[1] === takenCode && result[2] === 0x90;
+}
+
+/** What a read found, with its age; undefined for no such task. */
+export interface RecordBody {
+  readonly task: TaskView | undefined;
+  readonly ageMs: number;
+}
+
+export function encodeRecord(body: RecordBody): Buffer {
+  const { task, ageMs } = body;
+  if (task === undefined) return encodeTuple([ageMs]);
+  return encodeTuple([
+    ageMs,
+    task.id,
+    asBuffer(task.payload),
+    task.expiresAtMs,
+    task.provider,
+    task.version,
+    taskStates.indexOf(task.state),
+    task.buriedReason ?? null,
+  ]);
+}
+
+/** @throws ProtocolError */
+export function decodeRecord(bytes: Uint8Array): RecordBody {
+  const tuple = readTuple(decodeStrict(bytes), 'record', 1, 8);
+  const ageMs = readInt(tuple[0], 'ageMs');
+  if (tuple.length === 1) return { task: undefined, ageMs };
+  const [, id, payload, expiresAtMs, provider, version, state, buriedReason] = readTuple(tuple, 'record', 8);
+  const task: TaskView = {
+    id: readText(id, 'id'),
+    payload: readBin(payload, 'payload', payloadBytesMax),
+    expiresAtMs: readInt(expiresAtMs, 'expiresAtMs'),
+    provider: readText(provider, 'provider'),
+    version: readInt(version, 'version'),
+    state: readEnum(state, 'state', taskStates),
+    buriedReason: readOptional(buriedReason, 'buriedReason', readText),
+  };
+  return { task, ageMs };
+}
+
+export function encodeStats(stats: QueueStats): Buffer {
+  const { states, bands } = stats;
+  return encodeTuple([
+    [states.ready, states.delayed, states.taken, states.suspect, states.buried],
+    [bands.urgent, bands.expired, bands.ahead],
+    Math.round(stats.oldestExpiredMs),
+    stats.sessions,
+    stats.clients,
+  ]);
+}
+
+/** @throws ProtocolError */
+export function decodeStats(bytes: Uint8Array): QueueStats {
+  const [states, bands, oldestExpiredMs, sessions, clients] = readTuple(decodeStrict(bytes), 'stats', 5);
+  const [ready, delayed, taken, suspect, buried] = readCounts(states, 'states', 5);
+  const [urgent, expired, ahead] = readCounts(bands, 'bands', 3);
+  if (ready === undefined || delayed === undefined || taken === undefined)
+    throw new ProtocolError('stats: too few states');
+  if (suspect === undefined || buried === undefined) throw new ProtocolError('stats: too few states');
+  if (urgent === undefined || expired === undefined || ahead === undefined)
+    throw new ProtocolError('stats: too few bands');
+  return {
+    states: { ready, delayed, taken, suspect, buried },
+    bands: { urgent, expired, ahead },
+    oldestExpiredMs: readInt(oldestExpiredMs, 'oldestExpiredMs'),
+    sessions: readInt(sessions, 'sessions'),
+    clients: readInt(clients, 'clients'),
+  };
+}
+
+function resultFields(result: QueueResult): readonly WireValue[] {
+  switch (result.type) {
+    case 'refused':
+      return [refusalCodes.indexOf(result.code), result.message];
+    case 'put':
+      return [result.version, result.created];
+    case 'taken':
+      return [result.tasks.map(taskToTuple)];
+    case 'done':
+      return [];
+    case 'attached':
+      return [result.attachment, result.registered];
+    case 'ticked':
+      return [result.more];
+    default:
+      return assertNever(result);
+  }
+}
+
+function taskToTuple(task: LeasedTask): WireValue {
+  return [
+    task.id,
+    asBuffer(task.payload),
+    task.expiresAtMs,
+    task.provider,
+    task.weight,
+    task.version,
+    task.generation,
+    task.attempt,
+    task.fence,
+    task.leaseEndsAtMs,
+  ];
+}
+
+function readTask(value: unknown, what: string): LeasedTask {
+  const tuple = readTuple(value, what, 10);
+  const [id, payload, expiresAtMs, provider, weight, version, generation, attempt, fence, leaseEndsAtMs] =
+    tuple;
+  return {
+    id: readText(id, 'id'),
+    payload: readBin(payload, 'payload', payloadBytesMax),
+    expiresAtMs: readInt(expiresAtMs, 'expiresAtMs'),
+    provider: readText(provider, 'provider'),
+    weight: readInt(weight, 'weight'),
+    version: readInt(version, 'version'),
+    generation: readInt(generation, 'generation'),
+    attempt: readInt(attempt, 'attempt'),
+    fence: readInt(fence, 'fence'),
+    leaseEndsAtMs: readInt(leaseEndsAtMs, 'leaseEndsAtMs'),
+  };
+}
+
+function readCounts(value: unknown, what: string, count: number): readonly number[] {
+  return readTuple(value, what, count).map((item) => readInt(item, what));
+}
