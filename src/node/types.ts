@@ -6,7 +6,10 @@ import type { Lease, LogEntry, RaftView } from '../raft/types.ts';
 export type ProposeResult =
   | { readonly type: 'applied'; readonly index: number; readonly result: Uint8Array }
   /** Certainly not applied. */
-  | { readonly type: 'refused'; readonly why: 'notLeader' | 'transferring' | 'logFull' | 'busy' | 'closed' | 'failed' }
+  | {
+      readonly type: 'refused';
+      readonly why: 'notLeader' | 'transferring' | 'logFull' | 'busy' | 'closed' | 'failed';
+    }
   /** Appended, then leadership or the node was lost: may have been applied, or may be yet. */
   | { readonly type: 'unknown' };
 

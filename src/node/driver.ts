@@ -1,0 +1,346 @@
+import { NodeFailedError, StorageFailedError } from '../base/errors.ts';
+import type { GroupId, NodeId } from '../base/ids.ts';
+import type { LocalHello, Mesh, MeshEvents, MeshProblem } from '../mesh/types.ts';
+import type { Clock, Scheduled } from '../ports/clock.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { StateMachine } from '../ports/state-machine.ts';
+import type { Storage } from '../ports/storage.ts';
+import type { Input, Message, Now, PersistRequest, RaftView } from '../raft/types.ts';
+import { Alarm } from './alarm.ts';
+import { type Core, Group, type GroupHost } from './group.ts';
+import { SleepWatch } from './sleep-watch.ts';
+import { StorageQueue } from './storage-queue.ts';
+
+/** While something here depends on the clock, the two clocks are compared so often. */
+const sleepCheckMs = 50;
+
+/** What the driver tells the node above it. Calls come from the loop. */
+export interface DriverEvents {
+  /** After each step of a group, before anything of it leaves. */
+  stepped(group: Group, changed: boolean): void;
+  /** At the end of each turn, after its messages have left. Returns the monotonic ms at which another turn is wanted. */
+  turnEnded(nowMs: number): number;
+  /** A message as it came in, before the core sees it: for what a person may want to know of a peer. */
+  heard(from: NodeId, message: Message): void;
+  transferEnded(group: Group, ok: boolean, why: string): void;
+  /** The machine slept: what was counted by the monotonic clock is void. */
+  slept(forMs: number): void;
+  /** This node was not running for so long. */
+  stalled(forMs: number): void;
+  /** The disk has not answered for an election timeout. */
+  diskStalled(forMs: number): void;
+  /** The disk finished a batch. */
+  synced(tookMs: number): void;
+  /** Once: the node has stopped for good. */
+  failed(error: Error): void;
+  meshProblem(problem: MeshProblem): void;
+  /** A pair's link came or went. */
+  peersChanged(): void;
+}
+
+export interface DriverGroup {
+  readonly id: GroupId;
+  readonly core: Core;
+  readonly machine: StateMachine;
+}
+
+export interface DriverOptions {
+  readonly id: NodeId;
+  readonly heartbeatMs: number;
+  readonly electionTimeoutMs: number;
+  readonly pristine: boolean;
+  readonly groups: readonly DriverGroup[];
+  readonly mesh: Mesh;
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly events: DriverEvents;
+  /** What the mesh brings that is not Raft's. */
+  readonly edges: Pick<MeshEvents, 'service' | 'clientUp'>;
+}
+
+/** What the mesh was last told of this node. */
+type Said = LocalHello & Pick<RaftView, 'membership'>;
+
+interface Pending {
+  readonly group: Group;
+  readonly input: Input;
+}
+
+/**
+ * Feeds the cores of all groups of a node from one inbox and carries out what they say. A turn runs after the loop has polled
+ * I/O: what has arrived is handled before the clock is looked at, so a late timer never overtakes a heartbeat (pitfalls 51, 82).
+ */
+export class Driver {
+  readonly #options: DriverOptions;
+  readonly #clock: Clock;
+  readonly #groups = new Map<GroupId, Group>();
+  readonly #storageQueue: StorageQueue;
+  readonly #alarm: Alarm;
+  readonly #sleepWatch: SleepWatch;
+  #inbox: Pending[] = [];
+  #turn: Scheduled | undefined;
+  #stalledForMs = 0;
+  #pristine: boolean;
+  #ended: 'closed' | 'failed' | undefined;
+  #rejectedCount = 0;
+  #said: Said | undefined;
+
+  constructor(options: DriverOptions) {
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#pristine = options.pristine;
+    this.#sleepWatch = new SleepWatch(options.clock);
+    this.#alarm = new Alarm(options.clock, (lateMs) => this.#woken(lateMs));
+    this.#storageQueue = new StorageQueue(options.storage, () => this.#clock.monotonicMs(), {
+      persisted: (group, token) => this.#pushTo(group, { type: 'persisted', token }),
+      failed: (error) => this.fail(new StorageFailedError(error.message, { cause: error })),
+      synced: (tookMs) => options.events.synced(tookMs),
+    });
+    const host = this.#hostOfGroups();
+    for (const { id, core, machine } of options.groups) {
+      this.#groups.set(id, new Group({ id, core, machine, host, unknownAfterMs: options.electionTimeoutMs }));
+    }
+  }
+
+  /** Opens the mesh and runs the first turn. Resolves when the port listens. */
+  async start(): Promise<void> {
+    this.#guard(() => {
+      for (const group of this.#groups.values()) group.start();
+    });
+    this.#sayHello();
+    await this.#options.mesh.start(this.#meshEvents());
+    this.wake();
+  }
+
+  group(id: GroupId): Group | undefined {
+    return this.#groups.get(id);
+  }
+
+  /** How long the machine slept since the last turn that noticed, 0 if it did not. */
+  sleptMs(): number {
+    return this.#sleepWatch.sleptMs();
+  }
+
+  /** Well-formed messages that could not be, dropped since the start. */
+  get rejectedCount(): number {
+    return this.#rejectedCount;
+  }
+
+  push(group: Group, input: Input): void {
+    if (this.#ended !== undefined) return;
+    this.#inbox.push({ group, input });
+    this.wake();
+  }
+
+  wake(): void {
+    if (this.#ended !== undefined || this.#turn !== undefined) return;
+    this.#turn = this.#clock.soon(() => {
+      this.#turn = undefined;
+      this.#guard(() => this.#runTurn());
+    });
+  }
+
+  /** Stops for good: nothing more is sent, written or answered. The host process lives. */
+  fail(error: Error): void {
+    if (this.#ended !== undefined) return;
+    const failure =
+      error instanceof NodeFailedError ? error : new NodeFailedError(error.message, { cause: error });
+    this.#stop('failed');
+    this.#options.logger.error({ err: failure }, 'the node has failed and stopped');
+    this.#options.events.failed(failure);
+    // Closed links tell the others at once that this node is gone.
+    this.#quietly(this.#options.mesh.close());
+    this.#quietly(this.#options.storage.close());
+  }
+
+  /** Waits for what is being written, then closes links and storage. Twice is harmless. */
+  async close(): Promise<void> {
+    if (this.#ended === undefined) {
+      this.#storageQueue.start();
+      await this.#storageQueue.idle();
+      this.#stop('closed');
+    }
+    await this.#options.mesh.close();
+    await this.#options.storage.close();
+  }
+
+  #stop(why: 'closed' | 'failed'): void {
+    this.#ended = why;
+    this.#turn?.cancel();
+    this.#alarm.cancel();
+    this.#inbox = [];
+    for (const group of this.#groups.values()) group.close(why);
+  }
+
+  #quietly(closing: Promise<void>): void {
+    closing.catch((error: unknown) =>
+      this.#options.logger.warn({ err: error }, 'closing after a failure failed'),
+    );
+  }
+
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.fail(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  #woken(lateMs: number): void {
+    if (lateMs > this.#options.heartbeatMs / 2) this.#stalledForMs = Math.max(this.#stalledForMs, lateMs);
+    this.wake();
+  }
+
+  #runTurn(): void {
+    if (this.#ended !== undefined) return;
+    this.#checkSleep();
+    this.#feedStall();
+    this.#drain();
+    for (const group of this.#groups.values()) group.submit();
+    this.#drain();
+    const nowMs = this.#clock.monotonicMs();
+    for (const group of this.#groups.values()) group.tick(nowMs);
+    this.#drain();
+    this.#checkDisk(nowMs);
+    this.#storageQueue.start();
+    this.#options.mesh.flush();
+    const wantedMs = this.#options.events.turnEnded(this.#clock.monotonicMs());
+    this.#arm(Math.min(wantedMs, nowMs + this.#longestWaitMs()));
+  }
+
+  #drain(): void {
+    while (this.#inbox.length > 0) {
+      const inbox = this.#inbox;
+      this.#inbox = [];
+      for (const { group, input } of inbox) group.step(input);
+    }
+  }
+
+  /** A stall of one's own says nothing about the others: the cores start their patience anew before they read what came. */
+  #feedStall(): void {
+    const forMs = this.#stalledForMs;
+    if (forMs === 0) return;
+    this.#stalledForMs = 0;
+    for (const group of this.#groups.values()) group.step({ type: 'stalled', forMs });
+    this.#options.events.stalled(forMs);
+  }
+
+  #checkSleep(): void {
+    const forMs = this.#sleepWatch.sleptMs();
+    if (forMs === 0) return;
+    this.#options.events.slept(forMs);
+    this.#sleepWatch.reset();
+    for (const group of this.#groups.values()) {
+      // The lease was counted by a clock that stood still; only a new term proves a new one (pitfall 83).
+      if (group.view().role === 'leader') group.step({ type: 'abdicate', unwillingMs: 0 });
+      group.step({ type: 'stalled', forMs });
+    }
+  }
+
+  /** A leader that cannot write makes no progress and must not keep others from leading (pitfall 50). */
+  #checkDisk(nowMs: number): void {
+    const sinceMs = this.#storageQueue.inFlightSinceMs;
+    if (sinceMs === undefined || nowMs - sinceMs < this.#options.electionTimeoutMs) return;
+    this.#options.events.diskStalled(nowMs - sinceMs);
+    const unwillingMs = this.#options.electionTimeoutMs * 2;
+    for (const group of this.#groups.values()) {
+      if (group.view().role === 'leader') group.step({ type: 'abdicate', unwillingMs });
+    }
+  }
+
+  #longestWaitMs(): number {
+    const leads = [...this.#groups.values()].some((group) => group.view().role === 'leader');
+    return leads ? sleepCheckMs : Number.POSITIVE_INFINITY;
+  }
+
+  #arm(wantedMs: number): void {
+    let deadlineMs = wantedMs;
+    for (const group of this.#groups.values()) deadlineMs = Math.min(deadlineMs, group.deadlineMs());
+    if (Number.isFinite(deadlineMs)) this.#alarm.set(deadlineMs);
+  }
+
+  #hostOfGroups(): GroupHost {
+    const { id, mesh, events } = this.#options;
+    return {
+      nodeId: id,
+      now: (): Now => ({ monotonicMs: this.#clock.monotonicMs(), wallMs: this.#clock.wallMs() }),
+      push: (group, input) => this.push(group, input),
+      wake: () => this.wake(),
+      soon: (callback) => void this.#clock.soon(callback),
+      persist: (group, request) => this.#persist(group, request),
+      send: (group, to, message) => mesh.send(group, to, message),
+      stepped: (group, changed) => {
+        if (changed) this.#sayHello();
+        events.stepped(group, changed);
+      },
+      transferEnded: (group, ok, why) => events.transferEnded(group, ok, why),
+      rejected: (count) => this.#rejected(count),
+    };
+  }
+
+  #persist(group: GroupId, request: PersistRequest): void {
+    this.#storageQueue.push(group, request);
+    if (!this.#pristine) return;
+    this.#pristine = false;
+    this.#sayHello();
+  }
+
+  #rejected(count: number): void {
+    if (this.#rejectedCount === 0) this.#options.logger.warn({ count }, 'dropped a message that cannot be');
+    this.#rejectedCount += count;
+  }
+
+  /** Tells the mesh what this node is, and whom the first entry of the log admits. */
+  #sayHello(): void {
+    const [first] = this.#groups.values();
+    if (first === undefined) return;
+    const { clusterId, term, leaderId, membership } = first.view();
+    const pristine = this.#pristine;
+    const said = this.#said;
+    this.#said = { clusterId, pristine, term, leaderId, membership };
+    if (
+      said?.term !== term ||
+      said.leaderId !== leaderId ||
+      said.pristine !== pristine ||
+      said.clusterId !== clusterId
+    ) {
+      this.#options.mesh.setLocal({ clusterId, pristine, term, leaderId });
+    }
+    if (said?.membership === membership && said.clusterId === clusterId) return;
+    const members = [...membership.voters, ...membership.learners];
+    const admitted = new Map(members.map((member) => [member.id, member.incarnation]));
+    this.#options.mesh.setMembers(clusterId === undefined ? undefined : admitted);
+  }
+
+  #pushTo(id: GroupId, input: Input): void {
+    const group = this.#groups.get(id);
+    if (group !== undefined) this.push(group, input);
+  }
+
+  #pushToAll(input: Input): void {
+    for (const group of this.#groups.values()) this.push(group, input);
+  }
+
+  #meshEvents(): MeshEvents {
+    const { events, edges } = this.#options;
+    return {
+      peerUp: (peer) => {
+        events.peersChanged();
+        this.#pushToAll({ type: 'peerUp', peer });
+      },
+      peerClosed: (peer) => {
+        events.peersChanged();
+        this.#pushToAll({ type: 'peerClosed', peer });
+      },
+      peerGone: (peer) => this.#pushToAll({ type: 'peerGone', peer }),
+      message: (group, from, message) => {
+        events.heard(from, message);
+        this.#pushTo(group, { type: 'message', from, message });
+      },
+      service: (from, frame) => edges.service(from, frame),
+      clientUp: (link) => edges.clientUp(link),
+      problem: (problem) => events.meshProblem(problem),
+    };
+  }
+}

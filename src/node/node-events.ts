@@ -1,0 +1,76 @@
+import type { Role } from '../raft/types.ts';
+import type { Health, NodeState, Warning } from './health.ts';
+
+/** What a node is, as one value: what `observe()` gives and events carry. */
+export interface NodeView {
+  readonly state: NodeState;
+  readonly role: Role;
+  readonly term: number;
+  /** null while no leader is known. */
+  readonly leaderId: string | null;
+  readonly health: Health;
+  /** Views that this reader did not see, because newer ones replaced them. */
+  readonly missed: number;
+}
+
+export interface ScopeErrorEvent {
+  readonly error: unknown;
+  readonly term: number;
+  /** When this node is ready to run the callback again; undefined when it was no failure of a held scope, or `onError` is `stop`. */
+  readonly retryInMs: number | undefined;
+}
+
+/** Something a person should know: it is also logged, and repeated only when it has been over. */
+export interface NodeProblem {
+  readonly kind: string;
+  readonly message: string;
+  readonly peer: string | undefined;
+}
+
+export interface NodeEvents {
+  /** Another leader is known, or none any more. */
+  leaderChange: [view: NodeView];
+  /** `state`, `role` or `health` is another one. */
+  stateChange: [view: NodeView];
+  /** The callback of `runWhileLeader` threw. */
+  scopeError: [event: ScopeErrorEvent];
+  problem: [problem: NodeProblem];
+}
+
+export interface MemberStatus {
+  readonly id: string;
+  readonly voter: boolean;
+  readonly self: boolean;
+  readonly connected: boolean;
+  readonly lastError: string | null;
+}
+
+/** Plain data: what an operator asks of one node. Holds no secret and no payload. */
+export interface NodeStatus {
+  readonly id: string;
+  readonly cluster: string;
+  /** null until the first leader has minted it. */
+  readonly clusterId: string | null;
+  /** The address others can dial; null when this node does not listen itself. */
+  readonly address: string | null;
+  readonly state: NodeState;
+  readonly role: Role;
+  readonly term: number;
+  readonly leaderId: string | null;
+  readonly health: Health;
+  readonly failuresTolerated: number;
+  readonly reason: string;
+  readonly warnings: readonly Warning[];
+  readonly members: readonly MemberStatus[];
+  readonly commitIndex: number;
+  readonly appliedIndex: number;
+  readonly lastLogIndex: number;
+  /** Well-formed messages that could not be, dropped since the start. */
+  readonly rejectedCount: number;
+  /** The open scope of `runWhileLeader`; null when there is none. */
+  readonly scope: {
+    readonly term: number;
+    readonly fencingToken: number;
+    readonly remainingMs: number;
+  } | null;
+}

@@ -1,0 +1,308 @@
+import {
+  ClosedError,
+  DeadlineExceededError,
+  InvalidArgumentError,
+  NodeFailedError,
+  NotLeaderError,
+  TransferFailedError,
+} from '../base/errors.ts';
+import { mainGroup, type NodeId } from '../base/ids.ts';
+import type { MeshProblem } from '../mesh/types.ts';
+import { Driver, type DriverEvents, type DriverOptions } from './driver.ts';
+import type { Explanation } from './explain.ts';
+import type { Group } from './group.ts';
+import { Handover, type TransferResult } from './handover.ts';
+import type { NodeEvents, NodeProblem, NodeStatus, NodeView } from './node-events.ts';
+import { Reporter, slowDiskMessage } from './reporter.ts';
+import { type LeaderCallback, type RunWhileLeaderOptions, Scope, type ScopeHost } from './scope.ts';
+import type { GroupHandle } from './types.ts';
+import { type NodeListener, Watchers } from './watchers.ts';
+
+/** The scope ends so long before the lease can: this, or a twentieth of the lease if that is more. */
+export const scopeMarginMsMin = 10;
+
+export interface NodeOptions extends Omit<DriverOptions, 'events'> {
+  readonly cluster: string;
+  readonly leaseMs: number;
+  /** Ids of the configured peers, this node included: the address book. */
+  readonly peers: readonly NodeId[];
+  /** Closes what stands on the node: after the hand-over, before the links. */
+  readonly beforeClose: () => Promise<void>;
+}
+
+/** A running node, as the application sees it. `startNode` makes one. */
+export class Node {
+  readonly id: string;
+  readonly #options: NodeOptions;
+  readonly #driver: Driver;
+  readonly #main: Group;
+  readonly #scope: Scope;
+  readonly #handover: Handover;
+  readonly #watchers: Watchers;
+  readonly #reporter: Reporter;
+  #dirty = true;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: NodeOptions) {
+    this.id = options.id;
+    this.#options = options;
+    this.#watchers = new Watchers(options.logger);
+    this.#reporter = new Reporter(options);
+    this.#driver = new Driver({ ...options, events: this.#driverEvents() });
+    const main = this.#driver.group(mainGroup);
+    if (main === undefined) throw new InvalidArgumentError(`a node hosts the group ${mainGroup}`);
+    this.#main = main;
+    this.#scope = new Scope(this.#scopeHost(), Math.max(scopeMarginMsMin, options.leaseMs / 20));
+    this.#handover = new Handover(main, options.clock, options.electionTimeoutMs * 3, (to) =>
+      this.#driver.push(main, { type: 'transfer', to, scopeClosed: true }),
+    );
+  }
+
+  /** Resolves when the port listens; does not wait for a quorum. */
+  async start(): Promise<void> {
+    this.#watchers.update(this.view());
+    await this.#driver.start();
+  }
+
+  /**
+   * Runs the callback whenever this node leads and its lease is exclusively its own, each time with a new fencing token.
+   * One callback at a time. Resolves when `signal` aborts or the node closes, after the callback has drained.
+   *
+   * @throws InvalidArgumentError while another callback is registered; ClosedError; NodeFailedError when the node fails.
+   */
+  runWhileLeader(callback: LeaderCallback, options: RunWhileLeaderOptions = {}): Promise<void> {
+    return this.#scope.run(callback, options);
+  }
+
+  /** The current view first, then each newer one; a slow reader gets the newest and the count it missed. Ends when `signal` aborts or the node stops. */
+  observe({ signal }: { readonly signal?: AbortSignal | undefined } = {}): AsyncGenerator<NodeView, void> {
+    return this.#watchers.observe(this.view(), signal);
+  }
+
+  on<Name extends keyof NodeEvents>(event: Name, listener: NodeListener<Name>): this {
+    this.#watchers.on(event, listener);
+    return this;
+  }
+
+  once<Name extends keyof NodeEvents>(event: Name, listener: NodeListener<Name>): this {
+    this.#watchers.once(event, listener);
+    return this;
+  }
+
+  off<Name extends keyof NodeEvents>(event: Name, listener: NodeListener<Name>): this {
+    this.#watchers.off(event, listener);
+    return this;
+  }
+
+  /** The view now. */
+  view(): NodeView {
+    return this.#reporter.view(this.#main);
+  }
+
+  status(): NodeStatus {
+    return this.#reporter.status(this.#main, this.#scope.current(), this.#driver.rejectedCount);
+  }
+
+  /** Who leads, or voter by voter why nobody does. */
+  explain(): Explanation {
+    return this.#reporter.explain(this.#main);
+  }
+
+  /** The replicated log below: for state machines of one's own and for tests. */
+  group(): GroupHandle {
+    return this.#main;
+  }
+
+  /**
+   * Resolves with the first view that names a leader.
+   *
+   * @throws DeadlineExceededError after `timeoutMs`, with the reason; `signal.reason` when aborted; ClosedError, NodeFailedError.
+   */
+  async waitForLeader(
+    options: { readonly signal?: AbortSignal | undefined; readonly timeoutMs?: number | undefined } = {},
+  ): Promise<NodeView & { readonly leaderId: string }> {
+    const { signal, timeoutMs } = options;
+    signal?.throwIfAborted();
+    const waiting = new AbortController();
+    const abort = (): void => waiting.abort();
+    signal?.addEventListener('abort', abort, { once: true });
+    const timer = timeoutMs === undefined ? undefined : this.#options.clock.after(timeoutMs, abort);
+    try {
+      for await (const view of this.observe({ signal: waiting.signal })) {
+        if (view.leaderId !== null) return { ...view, leaderId: view.leaderId };
+      }
+    } finally {
+      timer?.cancel();
+      signal?.removeEventListener('abort', abort);
+    }
+    signal?.throwIfAborted();
+    if (waiting.signal.aborted)
+      throw new DeadlineExceededError(`within ${timeoutMs} ms: ${this.explain().summary}`);
+    throw this.#reporter.failure ?? new ClosedError('the node is closed');
+  }
+
+  /**
+   * Hands leadership over: the scope drains first, then the best caught-up voter, or `to`, is asked to take over.
+   *
+   * @throws NotLeaderError on any other node; InvalidArgumentError when `to` is not another voter; TransferFailedError when
+   * this node goes on leading, or nobody is known to lead in time.
+   */
+  async transferLeadership({ to }: { readonly to?: string | undefined } = {}): Promise<TransferResult> {
+    const { role, leaderId, membership } = this.#main.view();
+    if (role !== 'leader') throw new NotLeaderError(leaderId);
+    const target = membership.voters.find((voter) => voter.id === to);
+    if (to !== undefined && (target === undefined || to === this.id)) {
+      throw new InvalidArgumentError(`leadership can go to another voter only, not to ${to}`);
+    }
+    if (membership.voters.length < 2) throw new TransferFailedError('this node is the only voter');
+    if (this.#handover.running) throw new TransferFailedError('a transfer is under way');
+    await this.#scope.hold('leadership is being handed over');
+    try {
+      return await this.#handover.run(target?.id);
+    } finally {
+      this.#scope.release();
+    }
+  }
+
+  /** Drains the scope, hands leadership over, flushes and closes links and storage. Twice is harmless. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    await this.#scope.close('the node is closing');
+    if (this.#reporter.failure === undefined) await this.#leave();
+    await this.#options.beforeClose();
+    await this.#driver.close();
+    this.#over(undefined);
+  }
+
+  /** Another voter takes over before this one goes, if there is one. */
+  async #leave(): Promise<void> {
+    if (!this.#leads() || this.#handover.running) return;
+    const others = this.#options.mesh.peers().filter((peer) => peer.connected);
+    if (others.length === 0) return;
+    const { logger } = this.#options;
+    await this.#handover
+      .run(undefined)
+      .catch((error: unknown) => logger.warn({ err: error }, 'closing without a hand-over'));
+  }
+
+  #leads(): boolean {
+    return this.#main.view().role === 'leader';
+  }
+
+  #over(failure: Error | undefined): void {
+    this.#reporter.stopped(failure);
+    this.#watchers.update(this.view());
+    this.#watchers.end();
+  }
+
+  #problem(problem: NodeProblem): void {
+    this.#options.logger.warn(problem, problem.message);
+    this.#watchers.emit('problem', problem);
+  }
+
+  #driverEvents(): DriverEvents {
+    return {
+      stepped: (group, changed) => {
+        if (changed) this.#dirty = true;
+        if (group === this.#main) this.#scope.afterStep();
+      },
+      turnEnded: (nowMs) => this.#turnEnded(nowMs),
+      heard: (from, message) => this.#reporter.heard(from, message),
+      transferEnded: (_group, ok, why) => this.#handover.ended(ok, why),
+      peersChanged: () => {
+        this.#dirty = true;
+      },
+      slept: (forMs) => {
+        const message = `the machine slept for ${Math.round(forMs)} ms`;
+        this.#scope.end(message);
+        this.#problem({ kind: 'machineSlept', message, peer: undefined });
+      },
+      stalled: (forMs) => {
+        const message = `this process did not run for ${Math.round(forMs)} ms`;
+        this.#options.logger.warn({ forMs }, message);
+      },
+      diskStalled: (forMs) => this.#diskStalled(forMs),
+      synced: (tookMs) => {
+        if (this.#reporter.synced(tookMs)) {
+          this.#problem({ kind: 'slowDisk', message: slowDiskMessage(tookMs), peer: undefined });
+        }
+      },
+      failed: (error) => this.#failed(error),
+      meshProblem: (problem) => this.#meshProblem(problem),
+    };
+  }
+
+  #turnEnded(nowMs: number): number {
+    this.#scope.evaluate(nowMs);
+    const isolatedAtMs = this.#reporter.isolatedAtMs(this.#main.view(), nowMs);
+    if (this.#dirty || !Number.isFinite(isolatedAtMs)) {
+      this.#dirty = false;
+      this.#watchers.update(this.view());
+    }
+    return Math.min(isolatedAtMs, this.#scope.deadlineMs(nowMs));
+  }
+
+  #diskStalled(forMs: number): void {
+    if (!this.#leads()) return;
+    const message = `the disk has not answered for ${Math.round(forMs)} ms: giving up leadership`;
+    this.#scope.end(message);
+    this.#problem({ kind: 'diskStalled', message, peer: undefined });
+  }
+
+  #failed(error: Error): void {
+    void this.#scope.close('the node failed', error);
+    this.#handover.stop('the node failed');
+    this.#over(error);
+    this.#watchers.emit('problem', { kind: 'failed', message: error.message, peer: undefined });
+  }
+
+  #meshProblem(problem: MeshProblem): void {
+    this.#dirty = true;
+    this.#reporter.meshProblem(problem);
+    this.#problem({ kind: problem.kind, message: problem.message, peer: problem.peer });
+    this.#driver.wake();
+  }
+
+  #scopeHost(): ScopeHost {
+    const { clock, logger } = this.#options;
+    return {
+      nowMs: () => clock.monotonicMs(),
+      sleptMs: () => this.#driver.sleptMs(),
+      view: () => this.#main.view(),
+      lease: () => this.#main.lease(),
+      appliedIndex: () => this.#main.applied().index,
+      freshNoop: () => this.#driver.push(this.#main, { type: 'freshNoop' }),
+      stepAside: (unwillingMs) => void this.#stepAside(unwillingMs),
+      abdicate: (unwillingMs) => this.#driver.push(this.#main, { type: 'abdicate', unwillingMs }),
+      wake: () => this.#driver.wake(),
+      scopeError: (error, term, retryInMs) => {
+        logger.error({ err: error, term, retryInMs }, 'the callback of runWhileLeader threw');
+        this.#watchers.emit('scopeError', { error, term, retryInMs });
+      },
+      overrun: (term, drainMs) => {
+        const message = `the callback of term ${term} still runs ${drainMs} ms after its signal aborted: this node will not lead until it returns`;
+        this.#problem({ kind: 'overrun', message, peer: undefined });
+      },
+    };
+  }
+
+  /** With no other willing voter this node stays and tries again itself. */
+  async #stepAside(unwillingMs: number): Promise<void> {
+    if (this.#handover.running || !this.#leads()) return;
+    try {
+      await this.#handover.run(undefined);
+      this.#driver.push(this.#main, { type: 'abdicate', unwillingMs });
+    } catch (error) {
+      if (!(error instanceof NodeFailedError))
+        this.#options.logger.info({ err: error }, 'nobody else takes over');
+    }
+  }
+}
