@@ -119,7 +119,7 @@ function release(parts: Parts, slot: number, operation: Of<'release'>, nowMs: nu
   const queue = queues.of(slot);
   const provider = tasks.provider[slot]!;
   const untilMs = nowMs + operation.delayMs;
-  if (operation.scope === 'provider') backOff(queue, provider, untilMs);
+  if (operation.scope === 'provider' && operation.delayMs > 0) backOff(queue, provider, untilMs);
   const state = tasks.state[slot]!;
   const isUnknownAlready = state === suspect || state === buried;
   if (operation.callMade) {

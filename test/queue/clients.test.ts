@@ -1,0 +1,134 @@
+import { describe, expect, it } from 'vitest';
+import { clientId } from '../../src/base/ids.ts';
+import { queueLimits } from '../../src/queue/limits.ts';
+import { Bench, minute, putOf, queue, takeOf } from './bench.ts';
+
+describe('a request id', () => {
+  it('is applied once and answered the same each time (pitfall 101, Q6)', () => {
+    const bench = new Bench();
+    const put = putOf('a', bench.nowMs);
+    const first = bench.requestAs({ seq: 1 }, put);
+    expect(bench.requestAs({ seq: 1 }, { ...put })).toEqual(first);
+    expect(bench.state.get(queue, 'a')?.version).toBe(1);
+  });
+
+  it('a repeated take answers the same leases and takes nothing more', () => {
+    const bench = new Bench();
+    for (const [at, id] of ['a', 'b'].entries()) bench.requestAs({ seq: at + 1 }, putOf(id, bench.nowMs));
+    const first = bench.requestAs({ seq: 3 }, takeOf(bench.session, 1));
+    bench.opened();
+    expect(bench.requestAs({ seq: 3 }, takeOf(bench.session, 1))).toEqual(first);
+    expect(bench.state.stats(queue).states).toMatchObject({ taken: 1, ready: 1 });
+  });
+
+  it('remembers refusals, too: what failed once does not succeed as a repeat', () => {
+    const bench = new Bench();
+    const conditional = { ...putOf('a', bench.nowMs), ifVersion: 1 };
+    expect(bench.requestAs({ seq: 1 }, conditional)).toMatchObject({ code: 'CONDITION_FAILED' });
+    bench.requestAs({ seq: 2 }, putOf('a', bench.nowMs));
+    expect(bench.requestAs({ seq: 1 }, conditional)).toMatchObject({ code: 'CONDITION_FAILED' });
+    expect(bench.state.get(queue, 'a')?.version).toBe(1);
+  });
+
+  it('with another body is refused', () => {
+    const bench = new Bench();
+    bench.requestAs({ seq: 1 }, putOf('a', bench.nowMs));
+    for (const other of [
+      { ...putOf('a', bench.nowMs), weight: 1 },
+      { ...putOf('a', bench.nowMs), payload: new Uint8Array(3) },
+      putOf('b', bench.nowMs),
+    ]) {
+      expect(bench.requestAs({ seq: 1 }, other)).toMatchObject({ code: 'REQUEST_ID_REUSED' });
+    }
+    expect(bench.state.get(queue, 'b')).toBeUndefined();
+  });
+
+  it('answers are in any order, and streams are apart', () => {
+    const bench = new Bench();
+    for (const seq of [3, 1, 2]) {
+      expect(bench.requestAs({ seq }, putOf(`t${seq}`, bench.nowMs))).toMatchObject({ created: true });
+    }
+    expect(bench.requestAs({ seq: 3, stream: 1 }, putOf('other', bench.nowMs))).toMatchObject({
+      created: true,
+    });
+  });
+
+  it('at or below settledUpTo is refused and never applied', () => {
+    const bench = new Bench();
+    bench.requestAs({ seq: 1 }, putOf('a', bench.nowMs));
+    bench.requestAs({ seq: 3, settledUpTo: 2 }, putOf('b', bench.nowMs));
+    for (const seq of [1, 2]) {
+      expect(bench.requestAs({ seq }, putOf('c', bench.nowMs))).toMatchObject({ code: 'REQUEST_SETTLED' });
+    }
+    expect(bench.state.get(queue, 'c')).toBeUndefined();
+    expect(bench.requestAs({ seq: 3, settledUpTo: 0 }, putOf('b', bench.nowMs))).toMatchObject({
+      created: true,
+    });
+  });
+
+  it('a row above settledUpTo is kept: a repeat after others settled is answered, not applied', () => {
+    const bench = new Bench();
+    const put = putOf('a', bench.nowMs);
+    bench.requestAs({ seq: 5 }, put);
+    bench.requestAs({ seq: 6, settledUpTo: 4 }, putOf('b', bench.nowMs));
+    expect(bench.requestAs({ seq: 5 }, put)).toMatchObject({ version: 1, created: true });
+    expect(bench.state.get(queue, 'a')?.version).toBe(1);
+  });
+
+  it('a jump of settledUpTo costs the rows, not the distance', () => {
+    const bench = new Bench();
+    bench.requestAs({ seq: 1 }, putOf('a', bench.nowMs));
+    const far = Number.MAX_SAFE_INTEGER;
+    expect(bench.requestAs({ seq: far, settledUpTo: far - 1 }, putOf('b', bench.nowMs))).toMatchObject({
+      created: true,
+    });
+    expect(bench.requestAs({ seq: 1 }, putOf('a', bench.nowMs))).toMatchObject({ code: 'REQUEST_SETTLED' });
+  });
+
+  it('at most 1,024 per stream are unsettled; the next is refused unapplied until some are', () => {
+    const bench = new Bench();
+    const max = queueLimits.unsettledPerStreamMax;
+    for (let seq = 1; seq <= max; seq += 1) bench.requestAs({ seq }, putOf(`t${seq}`, bench.nowMs));
+    expect(bench.requestAs({ seq: max + 1 }, putOf('over', bench.nowMs))).toMatchObject({ code: 'BUSY' });
+    expect(bench.state.get(queue, 'over')).toBeUndefined();
+    expect(bench.requestAs({ seq: max }, putOf(`t${max}`, bench.nowMs))).toMatchObject({ created: true });
+    expect(bench.requestAs({ seq: max + 1, settledUpTo: 1 }, putOf('over', bench.nowMs))).toMatchObject({
+      created: true,
+    });
+  });
+});
+
+describe('a client', () => {
+  it('that is unknown gets CLIENT_EXPIRED, never an execution', () => {
+    const bench = new Bench();
+    const result = bench.requestAs({ client: clientId('stranger') }, putOf('a', bench.nowMs));
+    expect(result).toMatchObject({ code: 'CLIENT_EXPIRED' });
+    expect(bench.state.get(queue, 'a')).toBeUndefined();
+  });
+
+  it('is forgotten after clientTimeoutMs of log time without a sign of life', () => {
+    const bench = new Bench();
+    const put = putOf('a', bench.nowMs);
+    bench.requestAs({ seq: 1 }, put);
+    bench.pass(59 * minute);
+    expect(bench.requestAs({ seq: 1 }, put)).toMatchObject({ created: true });
+    bench.pass(60 * minute - 1);
+    expect(bench.state.stats(queue).clients).toBe(1);
+    bench.pass(1);
+    expect(bench.state.stats(queue).clients).toBe(0);
+    expect(bench.requestAs({ seq: 1 }, put)).toMatchObject({ code: 'CLIENT_EXPIRED' });
+  });
+
+  it('with a session that is renewed is not forgotten, however long it waits for work', () => {
+    const bench = new Bench();
+    bench.passAlive(61 * minute);
+    expect(bench.state.stats(queue).clients).toBe(1);
+  });
+
+  it('is told when an attach registered it anew', () => {
+    const bench = new Bench();
+    expect(bench.attach().registered).toBe(false);
+    bench.pass(61 * minute);
+    expect(bench.attach().registered).toBe(true);
+  });
+});
