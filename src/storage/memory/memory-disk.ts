@@ -1,25 +1,20 @@
 import type { GroupId } from '../../base/ids.ts';
 import type { StorageIdentity, StorageWrite } from '../../ports/storage.ts';
 import type { HardState, LogEntry, LogIndex } from '../../raft/types.ts';
-import {
-  assertExtends,
-  assertHardStateFollows,
-  assertTruncates,
-  emptyTail,
-  isEmptyWrite,
-  type LogTail,
-} from '../group-log.ts';
+import { checkBatch, type DurableGroup, isEmptyWrite, type LogTail, tailOf } from '../group-log.ts';
 
-interface MemoryGroup {
+/** One group's part of the disk. */
+export class MemoryGroup implements DurableGroup {
   hardState: HardState | undefined;
-  readonly entries: LogEntry[];
-}
+  readonly entries: LogEntry[] = [];
 
-/** What a group will be after the writes of a batch that were looked at so far. */
-interface Staged {
-  readonly tail: LogTail;
-  readonly hardState: HardState | undefined;
-  readonly isDurable: boolean;
+  tail(): LogTail {
+    return tailOf(this.entries.at(-1));
+  }
+
+  tailBefore(from: LogIndex): LogTail {
+    return tailOf(this.entries[from - 2]);
+  }
 }
 
 /** What is durable: outlives the storage that wrote it, as a directory outlives a process. */
@@ -34,12 +29,12 @@ export class MemoryDisk {
 
   /** The process is gone: the lock is free, and the batch in flight is lost, or it was just in time. */
   crash(pendingSurvives = false): void {
-    if (pendingSurvives && this.#pending !== undefined) this.#apply(this.#pending);
+    if (pendingSurvives) this.finish();
     this.#pending = undefined;
     this.owner = undefined;
   }
 
-  /** From now on writes and syncs fail, until the process is restarted on a repaired disk. */
+  /** From now on writes and syncs fail, until the disk is repaired and opened again. */
   fail(error: Error): void {
     this.brokenBy = error;
   }
@@ -50,58 +45,20 @@ export class MemoryDisk {
 
   /** @throws InvariantError when the batch does not follow from what is there; nothing was taken. */
   begin(batch: readonly StorageWrite[]): void {
-    const staged = new Map<GroupId, Staged>();
-    for (const write of batch) {
-      const before = staged.get(write.group) ?? this.#durable(write.group);
-      if (write.hardState !== undefined) assertHardStateFollows(before.hardState, write.hardState);
-      staged.set(write.group, this.#stage(before, write));
-    }
+    checkBatch(batch, (group) => this.groups.get(group));
     this.#pending = batch;
   }
 
   /** The batch in flight is durable now. */
   finish(): void {
-    if (this.#pending !== undefined) this.#apply(this.#pending);
-    this.#pending = undefined;
-  }
-
-  #durable(group: GroupId): Staged {
-    const known = this.groups.get(group);
-    return { tail: tailOf(known?.entries.at(-1)), hardState: known?.hardState, isDurable: true };
-  }
-
-  #stage(before: Staged, write: StorageWrite): Staged {
-    const hardState = write.hardState ?? before.hardState;
-    const start =
-      write.truncateFrom === undefined ? before.tail : this.#cut(before, write, write.truncateFrom);
-    assertExtends(start, write.entries);
-    return {
-      tail: write.entries.length === 0 ? start : tailOf(write.entries.at(-1)),
-      hardState,
-      isDurable: false,
-    };
-  }
-
-  #cut(before: Staged, write: StorageWrite, from: LogIndex): LogTail {
-    assertTruncates(before.tail, from);
-    // An entry of the same batch is not on the disk yet: nothing is known of its term, and nothing is asked.
-    const last = before.isDurable ? this.groups.get(write.group)?.entries[from - 2] : undefined;
-    return { ...tailOf(last), lastIndex: from - 1 };
-  }
-
-  #apply(batch: readonly StorageWrite[]): void {
-    for (const write of batch) {
+    for (const write of this.#pending ?? []) {
       if (isEmptyWrite(write)) continue;
-      const group = this.groups.get(write.group) ?? { hardState: undefined, entries: [] };
+      const group = this.groups.get(write.group) ?? new MemoryGroup();
       this.groups.set(write.group, group);
       if (write.hardState !== undefined) group.hardState = write.hardState;
       if (write.truncateFrom !== undefined) group.entries.length = write.truncateFrom - 1;
       for (const entry of write.entries) group.entries.push(entry);
     }
+    this.#pending = undefined;
   }
-}
-
-function tailOf(entry: LogEntry | undefined): LogTail {
-  if (entry === undefined) return emptyTail;
-  return { lastIndex: entry.index, lastTerm: entry.term, lastStampMs: entry.stampMs };
 }

@@ -8,6 +8,7 @@ import {
 import type { GroupId, Incarnation } from '../../base/ids.ts';
 import type { GroupState, LoadedStorage, Storage, StorageWrite } from '../../ports/storage.ts';
 import type { LogEntry, LogIndex } from '../../raft/types.ts';
+import { countWithin } from '../group-log.ts';
 import { MemoryDisk } from './memory-disk.ts';
 
 export interface MemoryStorageOptions {
@@ -127,12 +128,7 @@ export class MemoryStorage implements Storage {
 
   #slice(group: GroupId, from: LogIndex, bytesMax: number): readonly LogEntry[] {
     const entries = this.#disk.groups.get(group)?.entries ?? [];
-    let end = from - 1;
-    let bytes = 0;
-    while (end < entries.length && (end === from - 1 || bytes + entries[end]!.data.length <= bytesMax)) {
-      bytes += entries[end]!.data.length;
-      end++;
-    }
-    return entries.slice(from - 1, end);
+    const start = from - 1;
+    return entries.slice(start, start + countWithin(entries, start, bytesMax));
   }
 }
