@@ -213,7 +213,9 @@ export type Input =
   /** The last link of the pair closed; nothing more is known yet. */
   | { readonly type: 'peerClosed'; readonly peer: NodeId }
   /** The re-dial says that the process is no longer there, or is another one (design section 3, "gone"). */
-  | { readonly type: 'peerGone'; readonly peer: NodeId };
+  | { readonly type: 'peerGone'; readonly peer: NodeId }
+  /** A member refused this node's hello because entry 1 names another incarnation of it: wait to be admitted. */
+  | { readonly type: 'notAdmitted' };
 
 export type Role = 'leader' | 'follower' | 'preCandidate' | 'candidate' | 'learner';
 
