@@ -37,7 +37,12 @@ const everyFolder = [
   'simulation',
   'testing',
 ];
-const judges: Layer = { values: everyFolder, types: [], node: ['node:crypto'], packages: ['eventemitter3'] };
+const judges: Layer = {
+  values: everyFolder,
+  types: [],
+  node: ['node:crypto', 'node:assert'],
+  packages: ['eventemitter3'],
+};
 
 const layers: Readonly<Record<string, Layer>> = {
   base: { values: [], types: [] },
@@ -69,7 +74,8 @@ const layers: Readonly<Record<string, Layer>> = {
   proxy: edges,
   status: { ...edges, node: ['node:http'] },
   cli: edges,
-  simulation: judges,
+  // Checkers decode for themselves: they share no code with what they judge.
+  simulation: { ...judges, packages: ['eventemitter3', 'msgpack-lite'] },
   testing: judges,
 };
 
@@ -154,7 +160,7 @@ describe('the architecture', () => {
   });
 
   it('has no any and no cast outside wire and the id constructors', () => {
-    expect(offences(/[:<(,|&]\s*any\b(?!\s*[:(])|\bas any\b/, all)).toEqual([]);
+    expect(offences(/(?:[:<|&]|\bas)\s*any\b(?!\s*[:(])|,\s*any\s*>/, all)).toEqual([]);
     const judged = source.filter((file) => folderOf(file.path) !== 'wire' && file.path !== 'src/base/ids.ts');
     const casts = offences(/\sas\s+(?!const\b)[\w{([]/, judged).filter(
       (line) => !/:\d+: (?:import|export|type\s)|^\S+ \* as |\{.*\bas\b.*\} from/.test(line),
