@@ -22,8 +22,8 @@ export class Bench {
   readonly state: QueueState = new QueueState();
   readonly client: ClientId = clientId('c1');
   readonly session: SessionId = sessionId('s1');
-  attachment = 0;
-  nowMs = start;
+  attachment: number;
+  nowMs: number = start;
   #index = 1;
   #seq = 0;
 
