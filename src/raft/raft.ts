@@ -107,7 +107,9 @@ export class Raft {
   #onRequest(input: RequestInput): void {
     const { leader, outbox } = this.#core;
     if (leader === undefined) {
-      refuseWithoutLeader(input, outbox);
+      // Who handed over before it abdicates must not come back too soon.
+      if (input.type === 'abdicate') this.#core.unwillingUntilMs = this.#core.nowMs + input.unwillingMs;
+      else refuseWithoutLeader(input, outbox);
       return;
     }
     switch (input.type) {
