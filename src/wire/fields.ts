@@ -66,9 +66,8 @@ export function readOptional<T>(
 
 /** One of a fixed list, sent as its position. */
 export function readEnum<T>(value: unknown, what: string, members: readonly T[]): T {
-  const member = members[readInt(value, what, 0, members.length - 1)];
-  if (member === undefined) throw new ProtocolError(`${what} is unknown`);
-  return member;
+  // The place is in range, so what stands there is a member, also where that is undefined.
+  return members[readInt(value, what, 0, members.length - 1)] as T;
 }
 
 /** A tuple of at most `countMax` items, each read by `read`. */
