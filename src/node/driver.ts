@@ -1,13 +1,14 @@
 import { NodeFailedError, StorageFailedError } from '../base/errors.ts';
-import type { GroupId, NodeId } from '../base/ids.ts';
-import type { LocalHello, Mesh, MeshEvents, MeshProblem } from '../mesh/types.ts';
+import { type GroupId, mainGroup, type NodeId } from '../base/ids.ts';
+import type { Mesh, MeshEvents, MeshProblem } from '../mesh/types.ts';
 import type { Clock, Scheduled } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { StateMachine } from '../ports/state-machine.ts';
 import type { Storage } from '../ports/storage.ts';
-import type { Input, Message, Now, PersistRequest, RaftView } from '../raft/types.ts';
+import type { Input, Message, Now } from '../raft/types.ts';
 import { Alarm } from './alarm.ts';
 import { type Core, Group, type GroupHost } from './group.ts';
+import { Introduction } from './introduction.ts';
 import { SleepWatch } from './sleep-watch.ts';
 import { StorageQueue } from './storage-queue.ts';
 
@@ -27,8 +28,6 @@ export interface DriverEvents {
   slept(forMs: number): void;
   /** This node was not running for so long. */
   stalled(forMs: number): void;
-  /** The disk has not answered for an election timeout. */
-  diskStalled(forMs: number): void;
   /** The disk finished a batch. */
   synced(tookMs: number): void;
   /** Once: the node has stopped for good. */
@@ -59,9 +58,6 @@ export interface DriverOptions {
   readonly edges: Pick<MeshEvents, 'service' | 'clientUp'>;
 }
 
-/** What the mesh was last told of this node. */
-type Said = LocalHello & Pick<RaftView, 'membership'>;
-
 interface Pending {
   readonly group: Group;
   readonly input: Input;
@@ -78,18 +74,17 @@ export class Driver {
   readonly #storageQueue: StorageQueue;
   readonly #alarm: Alarm;
   readonly #sleepWatch: SleepWatch;
+  readonly #introduction: Introduction;
   #inbox: Pending[] = [];
   #turn: Scheduled | undefined;
   #stalledForMs = 0;
-  #pristine: boolean;
   #ended: 'closed' | 'failed' | undefined;
   #rejectedCount = 0;
-  #said: Said | undefined;
 
   constructor(options: DriverOptions) {
     this.#options = options;
     this.#clock = options.clock;
-    this.#pristine = options.pristine;
+    this.#introduction = new Introduction(options.mesh, options.pristine);
     this.#sleepWatch = new SleepWatch(options.clock);
     this.#alarm = new Alarm(options.clock, (lateMs) => this.#woken(lateMs));
     this.#storageQueue = new StorageQueue(options.storage, () => this.#clock.monotonicMs(), {
@@ -108,7 +103,8 @@ export class Driver {
     this.#guard(() => {
       for (const group of this.#groups.values()) group.start();
     });
-    this.#sayHello();
+    const main = this.#groups.get(mainGroup);
+    if (main !== undefined) this.#introduction.update(main.view());
     await this.#options.mesh.start(this.#meshEvents());
     this.wake();
   }
@@ -120,6 +116,11 @@ export class Driver {
   /** How long the machine slept since the last turn that noticed, 0 if it did not. */
   sleptMs(): number {
     return this.#sleepWatch.sleptMs();
+  }
+
+  /** Since when the disk works on one batch (monotonic ms); undefined when it is idle. */
+  get writingSinceMs(): number | undefined {
+    return this.#storageQueue.inFlightSinceMs;
   }
 
   /** Well-formed messages that could not be, dropped since the start. */
@@ -202,7 +203,6 @@ export class Driver {
     const nowMs = this.#clock.monotonicMs();
     for (const group of this.#groups.values()) group.tick(nowMs);
     this.#drain();
-    this.#checkDisk(nowMs);
     this.#storageQueue.start();
     this.#options.mesh.flush();
     const wantedMs = this.#options.events.turnEnded(this.#clock.monotonicMs());
@@ -238,17 +238,6 @@ export class Driver {
     }
   }
 
-  /** A leader that cannot write makes no progress and must not keep others from leading (pitfall 50). */
-  #checkDisk(nowMs: number): void {
-    const sinceMs = this.#storageQueue.inFlightSinceMs;
-    if (sinceMs === undefined || nowMs - sinceMs < this.#options.electionTimeoutMs) return;
-    this.#options.events.diskStalled(nowMs - sinceMs);
-    const unwillingMs = this.#options.electionTimeoutMs * 2;
-    for (const group of this.#groups.values()) {
-      if (group.view().role === 'leader') group.step({ type: 'abdicate', unwillingMs });
-    }
-  }
-
   #longestWaitMs(): number {
     const leads = [...this.#groups.values()].some((group) => group.view().role === 'leader');
     return leads ? sleepCheckMs : Number.POSITIVE_INFINITY;
@@ -268,10 +257,13 @@ export class Driver {
       push: (group, input) => this.push(group, input),
       wake: () => this.wake(),
       soon: (callback) => void this.#clock.soon(callback),
-      persist: (group, request) => this.#persist(group, request),
+      persist: (group, request) => {
+        this.#introduction.wrote();
+        this.#storageQueue.push(group, request);
+      },
       send: (group, to, message) => mesh.send(group, to, message),
       stepped: (group, changed) => {
-        if (changed) this.#sayHello();
+        if (changed && group.id === mainGroup) this.#introduction.update(group.view());
         events.stepped(group, changed);
       },
       transferEnded: (group, ok, why) => events.transferEnded(group, ok, why),
@@ -279,38 +271,9 @@ export class Driver {
     };
   }
 
-  #persist(group: GroupId, request: PersistRequest): void {
-    this.#storageQueue.push(group, request);
-    if (!this.#pristine) return;
-    this.#pristine = false;
-    this.#sayHello();
-  }
-
   #rejected(count: number): void {
     if (this.#rejectedCount === 0) this.#options.logger.warn({ count }, 'dropped a message that cannot be');
     this.#rejectedCount += count;
-  }
-
-  /** Tells the mesh what this node is, and whom the first entry of the log admits. */
-  #sayHello(): void {
-    const [first] = this.#groups.values();
-    if (first === undefined) return;
-    const { clusterId, term, leaderId, membership } = first.view();
-    const pristine = this.#pristine;
-    const said = this.#said;
-    this.#said = { clusterId, pristine, term, leaderId, membership };
-    if (
-      said?.term !== term ||
-      said.leaderId !== leaderId ||
-      said.pristine !== pristine ||
-      said.clusterId !== clusterId
-    ) {
-      this.#options.mesh.setLocal({ clusterId, pristine, term, leaderId });
-    }
-    if (said?.membership === membership && said.clusterId === clusterId) return;
-    const members = [...membership.voters, ...membership.learners];
-    const admitted = new Map(members.map((member) => [member.id, member.incarnation]));
-    this.#options.mesh.setMembers(clusterId === undefined ? undefined : admitted);
   }
 
   #pushTo(id: GroupId, input: Input): void {
@@ -340,7 +303,10 @@ export class Driver {
       },
       service: (from, frame) => edges.service(from, frame),
       clientUp: (link) => edges.clientUp(link),
-      problem: (problem) => events.meshProblem(problem),
+      problem: (problem) => {
+        if (problem.kind === 'awaitingAdmission') this.#pushToAll({ type: 'notAdmitted' });
+        events.meshProblem(problem);
+      },
     };
   }
 }

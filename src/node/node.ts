@@ -47,7 +47,7 @@ export class Node {
     this.id = options.id;
     this.#options = options;
     this.#watchers = new Watchers(options.logger);
-    this.#reporter = new Reporter(options);
+    this.#reporter = new Reporter({ ...options, writingSinceMs: () => this.#driver.writingSinceMs });
     this.#driver = new Driver({ ...options, events: this.#driverEvents() });
     const main = this.#driver.group(mainGroup);
     if (main === undefined) throw new InvalidArgumentError(`a node hosts the group ${mainGroup}`);
@@ -123,20 +123,19 @@ export class Node {
   ): Promise<NodeView & { readonly leaderId: string }> {
     const { signal, timeoutMs } = options;
     signal?.throwIfAborted();
-    const waiting = new AbortController();
-    const abort = (): void => waiting.abort();
-    signal?.addEventListener('abort', abort, { once: true });
-    const timer = timeoutMs === undefined ? undefined : this.#options.clock.after(timeoutMs, abort);
+    const late = new AbortController();
+    const timer =
+      timeoutMs === undefined ? undefined : this.#options.clock.after(timeoutMs, () => late.abort());
+    const either = signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]);
     try {
-      for await (const view of this.observe({ signal: waiting.signal })) {
+      for await (const view of this.observe({ signal: either })) {
         if (view.leaderId !== null) return { ...view, leaderId: view.leaderId };
       }
     } finally {
       timer?.cancel();
-      signal?.removeEventListener('abort', abort);
     }
     signal?.throwIfAborted();
-    if (waiting.signal.aborted)
+    if (late.signal.aborted)
       throw new DeadlineExceededError(`within ${timeoutMs} ms: ${this.explain().summary}`);
     throw this.#reporter.failure ?? new ClosedError('the node is closed');
   }
@@ -229,7 +228,6 @@ export class Node {
         const message = `this process did not run for ${Math.round(forMs)} ms`;
         this.#options.logger.warn({ forMs }, message);
       },
-      diskStalled: (forMs) => this.#diskStalled(forMs),
       synced: (tookMs) => {
         if (this.#reporter.synced(tookMs)) {
           this.#problem({ kind: 'slowDisk', message: slowDiskMessage(tookMs), peer: undefined });
@@ -248,13 +246,6 @@ export class Node {
       this.#watchers.update(this.view());
     }
     return Math.min(isolatedAtMs, this.#scope.deadlineMs(nowMs));
-  }
-
-  #diskStalled(forMs: number): void {
-    if (!this.#leads()) return;
-    const message = `the disk has not answered for ${Math.round(forMs)} ms: giving up leadership`;
-    this.#scope.end(message);
-    this.#problem({ kind: 'diskStalled', message, peer: undefined });
   }
 
   #failed(error: Error): void {

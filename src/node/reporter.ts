@@ -2,7 +2,7 @@ import type { NodeId } from '../base/ids.ts';
 import type { Mesh, MeshProblem } from '../mesh/types.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Message, RaftView } from '../raft/types.ts';
-import { DiskWatch } from './disk-watch.ts';
+import { DiskWatch, slowSyncMs } from './disk-watch.ts';
 import { type Explanation, explain } from './explain.ts';
 import { type HealthFacts, judgeHealth, type NodeState, votersOf, type Warning } from './health.ts';
 import type { Leadership } from './leadership.ts';
@@ -18,6 +18,8 @@ export interface ReporterOptions {
   readonly electionTimeoutMs: number;
   readonly mesh: Mesh;
   readonly clock: Clock;
+  /** Since when the disk works on one batch; undefined when it is idle. */
+  readonly writingSinceMs: () => number | undefined;
 }
 
 /** Puts into words what a node knows of itself and its peers. Decides nothing. */
@@ -26,7 +28,6 @@ export class Reporter {
   readonly #startedMs: number;
   readonly #notes = new PeerNotes();
   readonly #disk = new DiskWatch();
-  #refusedAdmission = false;
   #stopped = false;
   #failure: Error | undefined;
 
@@ -46,7 +47,6 @@ export class Reporter {
 
   meshProblem(problem: MeshProblem): void {
     this.#notes.problem(problem);
-    if (problem.kind === 'awaitingAdmission') this.#refusedAdmission = true;
   }
 
   /** @returns true when a person should be told that the disk is slow. */
@@ -131,8 +131,7 @@ export class Reporter {
   #state(view: RaftView): NodeState {
     if (this.#failure !== undefined) return 'failed';
     if (this.#stopped) return 'stopped';
-    const refused = this.#refusedAdmission && view.clusterId === undefined;
-    if (view.awaitingAdmission || refused) return 'awaitingAdmission';
+    if (view.awaitingAdmission) return 'awaitingAdmission';
     const nowMs = this.#options.clock.monotonicMs();
     return Number.isFinite(this.isolatedAtMs(view, nowMs)) ? 'running' : 'isolated';
   }
@@ -149,7 +148,8 @@ export class Reporter {
       const message = `the wall clock of ${peer} differs from this one by ${Math.round(skewMs)} ms`;
       warnings.push({ code: 'clockSkew', message });
     }
-    const slowMs = this.#disk.slow(nowMs);
+    const writingMs = nowMs - (this.#options.writingSinceMs() ?? nowMs);
+    const slowMs = writingMs > slowSyncMs ? writingMs : this.#disk.slow(nowMs);
     if (slowMs !== undefined) warnings.push({ code: 'slowDisk', message: slowDiskMessage(slowMs) });
     if (voters.length % 2 === 0) {
       const message = `${voters.length} voters tolerate no more failures than ${voters.length - 1}: use an odd number`;
@@ -174,7 +174,7 @@ export class Reporter {
 
 /** Other work in Node's thread pool delays syncs as a busy disk does, hence the hint. */
 export function slowDiskMessage(tookMs: number): string {
-  return `the disk took ${Math.round(tookMs)} ms for a write; if it is not busy, raise UV_THREADPOOL_SIZE`;
+  return `the disk takes ${Math.round(tookMs)} ms for a write; if it is not busy, raise UV_THREADPOOL_SIZE`;
 }
 
 function isSameSet(a: readonly NodeId[], b: readonly NodeId[]): boolean {

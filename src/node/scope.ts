@@ -66,6 +66,7 @@ export class Scope {
   #runner: Runner | undefined;
   #open: OpenScope | undefined;
   #draining: Draining | undefined;
+  #provenUntilMs = Number.NEGATIVE_INFINITY;
   #idleTerm = 0;
   #usedToken = 0;
   #askedAtToken = 0;
@@ -121,7 +122,7 @@ export class Scope {
     if (this.#draining !== undefined)
       return this.#draining.overrun ? Number.POSITIVE_INFINITY : this.#draining.untilMs;
     if (lease === undefined) return Number.POSITIVE_INFINITY;
-    if (this.#open !== undefined) return lease.untilMs - this.#marginMs;
+    if (this.#open !== undefined) return this.#provenUntilMs - this.#marginMs;
     if (this.#runner === undefined) return Number.POSITIVE_INFINITY;
     const opensMs = Math.max(lease.exclusiveFromMs, this.#notBeforeMs);
     return opensMs > nowMs ? opensMs : Number.POSITIVE_INFINITY;
@@ -172,7 +173,7 @@ export class Scope {
     }
     if (this.#host.appliedIndex() < lease.noopIndex) return;
     if (nowMs < lease.exclusiveFromMs || nowMs >= lease.untilMs - this.#marginMs) return;
-    this.#start(this.#runner, view.term, lease.noopIndex);
+    this.#start(this.#runner, view.term, lease);
   }
 
   /** A scope was open in this term before: the next one needs a token of its own. */
@@ -183,7 +184,8 @@ export class Scope {
     this.#host.freshNoop();
   }
 
-  #start(runner: Runner, term: number, fencingToken: number): void {
+  #start(runner: Runner, term: number, lease: Lease): void {
+    const fencingToken = lease.noopIndex;
     const open = new OpenScope(
       term,
       fencingToken,
@@ -191,6 +193,7 @@ export class Scope {
       () => this.#ended(runner),
     );
     this.#open = open;
+    this.#provenUntilMs = lease.untilMs;
     this.#usedToken = fencingToken;
     // In a microtask: what the callback does first is not part of the driver's turn.
     Promise.resolve(open)
@@ -208,7 +211,9 @@ export class Scope {
     if (view.transferringTo !== undefined) return { lost: 'leadership is being handed over' };
     const slept = this.#host.sleptMs();
     if (slept > 0) return { lost: `the machine slept for ${Math.round(slept)} ms` };
-    const remainingMs = (lease?.untilMs ?? Number.NEGATIVE_INFINITY) - this.#marginMs - this.#host.nowMs();
+    // A promise once given holds, also when the core wants a newer proof after a stall; only a hand-over voids it, see above.
+    this.#provenUntilMs = Math.max(this.#provenUntilMs, lease?.untilMs ?? Number.NEGATIVE_INFINITY);
+    const remainingMs = this.#provenUntilMs - this.#marginMs - this.#host.nowMs();
     return remainingMs > 0 ? { remainingMs } : { lost: 'the lease ran out' };
   }
 

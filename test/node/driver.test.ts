@@ -30,7 +30,6 @@ async function setUp({ start = true }: { start?: boolean } = {}) {
     transferEnded: (_group, ok, why) => told.push(`transfer ${ok}: ${why}`),
     slept: (forMs) => told.push(`slept ${forMs}`),
     stalled: (forMs) => told.push(`stalled ${forMs}`),
-    diskStalled: (forMs) => told.push(`disk stalled ${forMs}`),
     synced: () => {},
     failed: (error) => told.push(`failed: ${error.message}`),
     meshProblem: () => {},
@@ -236,19 +235,6 @@ describe('a stall', () => {
     expect(world.told[0]).toBe('slept 5000');
     expect(world.core.inputs).toContainEqual({ type: 'abdicate', unwillingMs: 0 });
     expect(world.told.filter((line) => line.startsWith('slept'))).toHaveLength(1);
-  });
-
-  it('of the own disk for an election timeout makes a leader give up (pitfall 50)', async () => {
-    const world = await setUp();
-    lead(world);
-    await world.clock.settle();
-    become(world.core, { persist: { token: 1, hardState, truncateFrom: undefined, entries: [] } });
-    world.driver.push(world.group, round);
-    await world.clock.advance(900);
-    expect(world.core.typesSeen()).not.toContain('abdicate');
-    await world.clock.advance(150);
-    expect(world.core.typesSeen()).toContain('abdicate');
-    expect(world.told[0]).toMatch(/disk stalled 1\d\d\d/);
   });
 });
 

@@ -1,0 +1,44 @@
+import type { LocalHello, Mesh } from '../mesh/types.ts';
+import type { RaftView } from '../raft/types.ts';
+
+/** Keeps current what this node says of itself in a hello, and whom the first entry of the log admits. */
+export class Introduction {
+  readonly #mesh: Mesh;
+  #pristine: boolean;
+  #said: LocalHello | undefined;
+  #membership: RaftView['membership'] | undefined;
+  #view: RaftView | undefined;
+
+  /** @param pristine - true when the directory held nothing at all. */
+  constructor(mesh: Mesh, pristine: boolean) {
+    this.#mesh = mesh;
+    this.#pristine = pristine;
+  }
+
+  /** Something is on its way to the disk: from now on this node has a past. */
+  wrote(): void {
+    if (!this.#pristine) return;
+    this.#pristine = false;
+    if (this.#view !== undefined) this.update(this.#view);
+  }
+
+  update(view: RaftView): void {
+    this.#view = view;
+    const { clusterId, term, leaderId, membership } = view;
+    const hello = { clusterId, pristine: this.#pristine, term, leaderId };
+    const clusterChanged = this.#said?.clusterId !== clusterId;
+    if (this.#said === undefined || !isSame(this.#said, hello)) this.#mesh.setLocal(hello);
+    this.#said = hello;
+    if (this.#membership === membership && !clusterChanged) return;
+    this.#membership = membership;
+    const members = [...membership.voters, ...membership.learners];
+    const admitted = new Map(members.map((member) => [member.id, member.incarnation]));
+    this.#mesh.setMembers(clusterId === undefined ? undefined : admitted);
+  }
+}
+
+function isSame(a: LocalHello, b: LocalHello): boolean {
+  return (
+    a.clusterId === b.clusterId && a.pristine === b.pristine && a.term === b.term && a.leaderId === b.leaderId
+  );
+}
