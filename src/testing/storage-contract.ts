@@ -1,0 +1,360 @@
+import { assert } from '../base/assert.ts';
+import { isRaftsmanError } from '../base/errors.ts';
+import { type GroupId, groupId, type Incarnation, incarnation, mainGroup, nodeId } from '../base/ids.ts';
+import type { LoadedStorage, Storage, StorageWrite } from '../ports/storage.ts';
+import type { EntryKind, HardState, LogEntry, LogIndex } from '../raft/types.ts';
+
+/** One behaviour that every storage has; `run` rejects when it does not. */
+export interface ContractCase {
+  readonly name: string;
+  run(): Promise<void>;
+}
+
+/** One disk to be judged. */
+export interface StorageHarness {
+  /** A new storage on the same disk, not loaded. */
+  open(): Storage;
+  /** The process that has the disk open ends without closing it; it is not in the middle of a write. */
+  crash(): void;
+  /** From now on the disk refuses writes and syncs. */
+  breakDisk(): void;
+  dispose(): Promise<void>;
+}
+
+type Test = (harness: StorageHarness) => Promise<void>;
+
+/**
+ * The contract of the `Storage` port as a list of cases for any test runner: `for (const { name, run } of storageContract(make)) it(name, run)`.
+ *
+ * @param make - an empty disk for each case.
+ */
+export function storageContract(
+  make: () => StorageHarness | Promise<StorageHarness>,
+): readonly ContractCase[] {
+  return Object.entries(tests).map(([name, test]) => ({
+    name,
+    run: async () => {
+      const harness = await make();
+      await test(harness).finally(() => harness.dispose());
+    },
+  }));
+}
+
+const tests: Readonly<Record<string, Test>> = {
+  'a new disk is pristine, has no group and takes the incarnation it is given': async (harness) => {
+    const loaded = await load(harness.open());
+    same(loaded, {
+      identity: { nodeId: 'a', cluster: 'test', incarnation: firstLife },
+      pristine: true,
+      groups: [],
+      tornBytes: 0,
+    });
+  },
+
+  'what was appended is there after close and open, and the incarnation stays': async (harness) => {
+    const storage = harness.open();
+    await load(storage);
+    const entries = log(1, 3, 1);
+    await append(storage, [write({ hardState: vote(1, 'a'), entries })]);
+    await storage.close();
+    const again = harness.open();
+    const loaded = await load(again, secondLife);
+    same(loaded.identity.incarnation, firstLife);
+    same(loaded.pristine, false);
+    same(loaded.groups, [{ group: mainGroup, hardState: vote(1, 'a'), firstIndex: 1, lastIndex: 3 }]);
+    same(await readAll(again), entries);
+  },
+
+  'what a completed append wrote survives a crash (pitfall 1)': async (harness) => {
+    const storage = harness.open();
+    await load(storage);
+    for (let n = 1; n <= 5; n++)
+      await append(storage, [write({ hardState: vote(n, 'b'), entries: log(n, n, n) })]);
+    harness.crash();
+    const again = harness.open();
+    const loaded = await load(again);
+    same(loaded.groups, [{ group: mainGroup, hardState: vote(5, 'b'), firstIndex: 1, lastIndex: 5 }]);
+    same(
+      (await readAll(again)).map((entry) => entry.term),
+      [1, 2, 3, 4, 5],
+    );
+  },
+
+  'groups are kept apart in one batch': async (harness) => {
+    const storage = harness.open();
+    await load(storage);
+    const other = groupId('other');
+    await append(storage, [
+      write({ entries: log(1, 2, 1) }),
+      { ...write({ hardState: vote(7, 'c'), entries: log(1, 4, 7) }), group: other },
+    ]);
+    harness.crash();
+    const again = harness.open();
+    const loaded = await load(again);
+    same(
+      loaded.groups.map(({ group, lastIndex }) => [group, lastIndex]),
+      [
+        [mainGroup, 2],
+        [other, 4],
+      ],
+    );
+    same(await readAll(again, other), log(1, 4, 7));
+  },
+
+  'a write truncates before it appends, and writes of one group follow each other': async (harness) => {
+    const storage = harness.open();
+    await load(storage);
+    await append(storage, [write({ entries: log(1, 10, 1) })]);
+    await append(storage, [
+      write({ hardState: vote(2, undefined), truncateFrom: 4, entries: log(4, 6, 2) }),
+      write({ truncateFrom: 6, entries: log(6, 7, 3) }),
+    ]);
+    const expected = [...log(1, 3, 1), ...log(4, 5, 2), ...log(6, 7, 3)];
+    same(await readAll(storage), expected);
+    harness.crash();
+    const again = harness.open();
+    await load(again);
+    same(await readAll(again), expected);
+  },
+
+  'a log can be truncated to nothing': async (harness) => {
+    const storage = harness.open();
+    await load(storage);
+    await append(storage, [write({ entries: log(1, 3, 1) })]);
+    await append(storage, [write({ truncateFrom: 1 })]);
+    same(await readAll(storage), []);
+    harness.crash();
+    const again = harness.open();
+    const loaded = await load(again);
+    same([loaded.pristine, loaded.groups[0]?.lastIndex], [false, 0]);
+    await append(again, [write({ entries: log(1, 1, 4) })]);
+    same(await readAll(again), log(1, 1, 4));
+  },
+
+  'a read starts anywhere, gives at least one entry and about the bytes asked for': async (harness) => {
+    const storage = harness.open();
+    await load(storage);
+    await append(storage, [write({ entries: log(1, 5, 1) })]);
+    await append(storage, [write({ entries: log(6, 9, 1) })]);
+    for (let from = 1; from <= 9; from++) same((await read(storage, from, 0)).map(indexOf), [from]);
+    const two = log(1, 2, 1).reduce((bytes, entry) => bytes + entry.data.length, 0);
+    same((await read(storage, 1, two)).map(indexOf), [1, 2]);
+    same((await read(storage, 4, 1_000_000)).length > 0, true);
+    same(await read(storage, 10, 1_000), []);
+    same(await read(storage, 1, 1_000, groupId('unknown')), []);
+  },
+
+  'data of any size and every kind comes back as it was': async (harness) => {
+    const storage = harness.open();
+    await load(storage);
+    const kinds: readonly EntryKind[] = ['bootstrap', 'noop', 'commands'];
+    const entries = kinds.map((kind, n): LogEntry => {
+      const data = new Uint8Array(n * 100_000).fill(n + 1);
+      return { index: n + 1, term: 2 ** 50 + n, kind, stampMs: 1_800_000_000_000, data };
+    });
+    await append(storage, [write({ entries })]);
+    harness.crash();
+    const again = harness.open();
+    await load(again);
+    same(await readAll(again), entries);
+  },
+
+  'the whole hard state comes back': async (harness) => {
+    const storage = harness.open();
+    await load(storage);
+    const hardState: HardState = {
+      currentTerm: 12,
+      votedFor: nodeId('node-b.1'),
+      longestLeaseMs: 812.5,
+      bootstrapSet: [{ id: nodeId('a'), incarnation: firstLife }],
+    };
+    await append(storage, [write({ hardState })]);
+    harness.crash();
+    const loaded = await load(harness.open());
+    same(loaded.groups[0]?.hardState, hardState);
+  },
+
+  'an append is answered once and not before the call returns': async (harness) => {
+    const storage = harness.open();
+    await load(storage);
+    let answers = 0;
+    const answered = new Promise<void>((resolve) => {
+      storage.append([write({ entries: log(1, 1, 1) })], () => {
+        answers++;
+        resolve();
+      });
+    });
+    same(answers, 0);
+    await answered;
+    await storage.close();
+    same(answers, 1);
+  },
+
+  'an empty batch completes and leaves the disk pristine': async (harness) => {
+    const storage = harness.open();
+    await load(storage);
+    await append(storage, []);
+    await append(storage, [write({})]);
+    await storage.close();
+    same((await load(harness.open())).pristine, true);
+  },
+
+  'the disk of another node or cluster is refused': async (harness) => {
+    const storage = harness.open();
+    await load(storage);
+    await append(storage, [write({ entries: log(1, 1, 1) })]);
+    await storage.close();
+    const wanted = { nodeId: 'a', cluster: 'test', newIncarnation: secondLife };
+    await rejects(() => harness.open().load({ ...wanted, nodeId: 'b' }), 'DIRECTORY_MISMATCH');
+    await rejects(() => harness.open().load({ ...wanted, cluster: 'other' }), 'DIRECTORY_MISMATCH');
+    same((await load(harness.open())).groups[0]?.lastIndex, 1);
+  },
+
+  'a disk that is open is locked, and free after close': async (harness) => {
+    const storage = harness.open();
+    await load(storage);
+    await rejects(() => load(harness.open()), 'DIRECTORY_LOCKED');
+    await append(storage, [write({ entries: log(1, 1, 1) })]);
+    await storage.close();
+    same((await load(harness.open())).groups[0]?.lastIndex, 1);
+  },
+
+  'after a failed write every call fails and nothing is tried again (pitfalls 2 and 3)': async (harness) => {
+    const storage = harness.open();
+    await load(storage);
+    await append(storage, [write({ entries: log(1, 1, 1) })]);
+    harness.breakDisk();
+    await rejects(() => append(storage, [write({ hardState: vote(1, 'a') })]), 'STORAGE_FAILED');
+    await rejects(() => append(storage, [write({ hardState: vote(1, 'a') })]), 'STORAGE_FAILED');
+    await rejects(() => read(storage, 1, 1_000), 'STORAGE_FAILED');
+    await storage.close();
+  },
+
+  'a batch that does not follow is a defect of the caller and changes nothing (pitfalls 4 and 5)': async (
+    harness,
+  ) => {
+    const storage = harness.open();
+    await load(storage);
+    await append(storage, [write({ hardState: vote(3, 'a'), entries: log(1, 3, 3) })]);
+    const wrong: readonly StorageWrite[] = [
+      write({ entries: log(5, 5, 3) }),
+      write({ entries: log(3, 3, 3) }),
+      write({ entries: log(4, 4, 2) }),
+      write({ truncateFrom: 4 }),
+      write({ truncateFrom: 0 }),
+      write({ hardState: vote(2, undefined) }),
+      write({ hardState: vote(3, 'b') }),
+      write({ hardState: vote(3, undefined) }),
+      write({ hardState: { ...vote(3, 'a'), longestLeaseMs: -1 } }),
+    ];
+    for (const bad of wrong) await rejects(async () => append(storage, [bad]), 'INVARIANT');
+    same(await readAll(storage), log(1, 3, 3));
+    await append(storage, [write({ hardState: vote(4, 'b'), entries: log(4, 4, 4) })]);
+  },
+
+  'a second append before the first is done is a defect of the caller': async (harness) => {
+    const storage = harness.open();
+    await load(storage);
+    const first = append(storage, [write({ entries: log(1, 1, 1) })]);
+    await rejects(async () => append(storage, [write({ entries: log(2, 2, 1) })]), 'INVARIANT');
+    await first;
+  },
+
+  'close waits for the batch in flight, may be called twice, and ends the storage': async (harness) => {
+    const storage = harness.open();
+    await load(storage);
+    let isDone = false;
+    storage.append([write({ entries: log(1, 1, 1) })], (error) => {
+      isDone = error === undefined;
+    });
+    await storage.close();
+    same(isDone, true);
+    await storage.close();
+    await rejects(() => append(storage, [write({ entries: log(2, 2, 1) })]), 'CLOSED');
+    await rejects(() => read(storage, 1, 1_000), 'CLOSED');
+    same((await load(harness.open())).groups[0]?.lastIndex, 1);
+  },
+};
+
+const firstLife: Incarnation = incarnation('00112233aabbccdd');
+const secondLife: Incarnation = incarnation('ffffffffffffffff');
+
+function load(storage: Storage, life: Incarnation = firstLife): Promise<LoadedStorage> {
+  return storage.load({ nodeId: 'a', cluster: 'test', newIncarnation: life });
+}
+
+function write(parts: Partial<StorageWrite>): StorageWrite {
+  return { group: mainGroup, hardState: undefined, truncateFrom: undefined, entries: [], ...parts };
+}
+
+function vote(currentTerm: number, votedFor: string | undefined): HardState {
+  const candidate = votedFor === undefined ? undefined : nodeId(votedFor);
+  return { currentTerm, votedFor: candidate, longestLeaseMs: 0, bootstrapSet: undefined };
+}
+
+/** Entries `from` to `to` of one term, each with its own data. */
+function log(from: LogIndex, to: LogIndex, term: number): LogEntry[] {
+  const entries: LogEntry[] = [];
+  for (let index = from; index <= to; index++) {
+    const data = new Uint8Array(20 + index).fill(index + term);
+    entries.push({ index, term, kind: 'commands', stampMs: 1_000 * term + index, data });
+  }
+  return entries;
+}
+
+function indexOf(entry: LogEntry): LogIndex {
+  return entry.index;
+}
+
+function append(storage: Storage, batch: readonly StorageWrite[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    storage.append(batch, (error) => (error === undefined ? resolve() : reject(error)));
+  });
+}
+
+function read(
+  storage: Storage,
+  from: LogIndex,
+  bytesMax: number,
+  group: GroupId = mainGroup,
+): Promise<readonly LogEntry[]> {
+  return new Promise((resolve, reject) => {
+    storage.read(group, from, bytesMax, (error, entries) =>
+      error === undefined ? resolve(entries) : reject(error),
+    );
+  });
+}
+
+async function readAll(storage: Storage, group: GroupId = mainGroup): Promise<readonly LogEntry[]> {
+  const all: LogEntry[] = [];
+  for (;;) {
+    const entries = await read(storage, all.length + 1, 60, group);
+    if (entries.length === 0) return all;
+    all.push(...entries);
+  }
+}
+
+/** Compares by content; bytes are bytes, whatever class holds them. */
+function same(actual: unknown, expected: unknown): void {
+  const [got, wanted] = [text(actual), text(expected)];
+  assert(got === wanted, `expected ${wanted.slice(0, 2_000)}, got ${got.slice(0, 2_000)}`);
+}
+
+function text(value: unknown): string {
+  if (value instanceof Uint8Array) return `bytes ${value.length}: ${[...value].join(' ')}`;
+  if (Array.isArray(value)) return `[${value.map(text).join(', ')}]`;
+  if (typeof value !== 'object' || value === null) return String(value);
+  const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{ ${fields.map(([name, field]) => `${name}: ${text(field)}`).join(', ')} }`;
+}
+
+async function rejects(call: () => Promise<unknown>, code: string): Promise<void> {
+  try {
+    await call();
+  } catch (error) {
+    const got = isRaftsmanError(error) ? error.code : String(error);
+    assert(got === code, `expected ${code}, got ${got}`);
+    return;
+  }
+  assert(false, `expected ${code}, and it succeeded`);
+}
