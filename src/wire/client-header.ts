@@ -37,6 +37,7 @@ export const frameKinds = {
   stats: 4,
   cancel: 5,
   ping: 6,
+  move: 7,
   result: 16,
   record: 17,
   statsResult: 18,
