@@ -102,11 +102,10 @@ export class Clients {
     }
     const body = hashOf(operation);
     const row = stream.rows.get(request.seq);
-    if (row !== undefined) return { answer: row.body === body ? row.result : reused };
-    if (stream.rows.size >= queueLimits.unsettledPerStreamMax)
-      return { answer: refuse('BUSY', 'too many unsettled requests') };
-    if (this.#rowCount >= queueLimits.rememberedAnswersMax)
-      return { answer: refuse('BUSY', 'too many remembered answers') };
+    if (row === undefined && stream.rows.size >= queueLimits.unsettledPerStreamMax) return tooManyUnsettled;
+    if (row === undefined && this.#rowCount >= queueLimits.rememberedAnswersMax) return tooManyRemembered;
+    if (row !== undefined && row.body !== body) return reused;
+    if (row !== undefined && !foundNothing(row.result)) return { answer: row.result };
     return { remember: (result) => this.#remember(stream, request.seq, { body, result }) };
   }
 
@@ -134,8 +133,9 @@ export class Clients {
   }
 
   #remember(stream: Stream, seq: number, row: Row): void {
+    const before = stream.rows.size;
     stream.rows.set(seq, row);
-    this.#rowCount += 1;
+    this.#rowCount += stream.rows.size - before;
   }
 
   #settle(stream: Stream, upTo: number): void {
@@ -152,4 +152,13 @@ export class Clients {
   }
 }
 
-const reused = refuse('REQUEST_ID_REUSED', 'this request id was used before with another body');
+/** An empty take had no effect: a take that waits is asked again under its own id until it finds something. */
+function foundNothing(result: QueueResult): boolean {
+  return result.type === 'taken' && result.tasks.length === 0;
+}
+
+const reused: Admission = {
+  answer: refuse('REQUEST_ID_REUSED', 'this request id was used before with another body'),
+};
+const tooManyUnsettled: Admission = { answer: refuse('BUSY', 'too many unsettled requests in the stream') };
+const tooManyRemembered: Admission = { answer: refuse('BUSY', 'the group remembers too many answers') };

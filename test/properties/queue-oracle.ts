@@ -125,7 +125,11 @@ export class QueueOracle {
     if (request.seq <= settled) return no('REQUEST_SETTLED');
     const body = bodyOf(operation);
     const known = client.answers.find((one) => one.stream === request.stream && one.seq === request.seq);
-    if (known !== undefined) return known.body === body ? known.result : no('REQUEST_ID_REUSED');
+    if (known !== undefined && known.body !== body) return no('REQUEST_ID_REUSED');
+    const isFinal =
+      known !== undefined && !(known.result.type === 'taken' && known.result.tasks.length === 0);
+    if (isFinal) return known.result;
+    client.answers = client.answers.filter((one) => one !== known);
     const result = this.operate(request.client, operation);
     client.answers.push({ stream: request.stream, seq: request.seq, body, result });
     return result;

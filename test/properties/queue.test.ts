@@ -373,7 +373,7 @@ class Laws {
     for (const key of this.#answers.keys()) if (key.startsWith(`${client} `)) this.#answers.delete(key);
   }
 
-  /** Q6: one id, one answer, until it is settled or its client forgotten. */
+  /** Q6: one id, one answer (but for a take that found nothing), until it is settled or its client forgotten. */
   #sameAnswer(
     request: { client: string; stream: number; seq: number },
     operation: Operation,
@@ -387,6 +387,7 @@ class Laws {
       return false;
     const key = `${request.client} ${request.stream} ${request.seq} ${JSON.stringify(operation)}`;
     const answer = JSON.stringify(result);
+    if (result.type === 'taken' && result.tasks.length === 0) return true;
     const known = this.#answers.get(key);
     this.#answers.set(key, answer);
     law(known === undefined || known === answer, 'Q6: one id, one answer', where);

@@ -21,6 +21,21 @@ describe('a request id', () => {
     expect(bench.state.stats(queue).states).toMatchObject({ taken: 1, ready: 1 });
   });
 
+  it('a take that found nothing is asked again under its own id until it finds something, then no more', () => {
+    const bench = new Bench();
+    const take = takeOf(bench.session, 1);
+    const empty = { type: 'taken', tasks: [] };
+    expect([1, 2].map(() => bench.requestAs({ seq: 1 }, take))).toEqual([empty, empty]);
+    expect(bench.requestAs({ seq: 1 }, takeOf(bench.session, 2))).toMatchObject({
+      code: 'REQUEST_ID_REUSED',
+    });
+    for (const [at, id] of ['a', 'b'].entries()) bench.requestAs({ seq: at + 2 }, putOf(id, bench.nowMs));
+    const found = bench.requestAs({ seq: 1 }, take);
+    expect(found).toMatchObject({ tasks: [{ id: 'a' }] });
+    expect(bench.requestAs({ seq: 1 }, take)).toEqual(found);
+    expect(bench.state.stats(queue).states).toMatchObject({ taken: 1, ready: 1 });
+  });
+
   it('remembers refusals, too: what failed once does not succeed as a repeat', () => {
     const bench = new Bench();
     const conditional = { ...putOf('a', bench.nowMs), ifVersion: 1 };
