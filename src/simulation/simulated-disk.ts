@@ -24,8 +24,6 @@ export interface DurableGroup {
 
 /** What a disk tells its watchers, from outside the process. */
 export interface DiskObserver {
-  /** A batch was handed over; nothing of it is durable yet. */
-  onAppend(disk: SimulatedDisk, batch: readonly StorageWrite[]): void;
   /** These writes are on the platters now: all of a batch, or what a crash left of it. */
   onDurable(disk: SimulatedDisk, writes: readonly StorageWrite[]): void;
 }
@@ -78,7 +76,6 @@ export class SimulatedDisk {
 
   begin(batch: readonly StorageWrite[]): void {
     this.#inFlight = batch;
-    for (const observer of this.#observers) observer.onAppend(this, batch);
   }
 
   /** The batch in flight reached the platters. */

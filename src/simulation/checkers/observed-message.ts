@@ -32,6 +32,7 @@ const codec = msgpack.createCodec({});
 
 /** @returns the Raft messages of a peer frame that was sent after the handshake. */
 export function observeFrame(frame: Uint8Array): readonly ObservedMessage[] {
+  if (frame.length === 0) return [];
   const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.length);
   const tuple: unknown = msgpack.decode(bytes, { codec });
   if (!Array.isArray(tuple)) return [];

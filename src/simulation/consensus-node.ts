@@ -1,0 +1,96 @@
+import { bootId, clusterId, incarnation, mainGroup } from '../base/ids.ts';
+import { createMesh } from '../mesh/mesh.ts';
+import { Node } from '../node/node.ts';
+import type { Command, StateMachine } from '../ports/state-machine.ts';
+import { Raft, resolveRaftOptions } from '../raft/index.ts';
+import type { LogEntry } from '../raft/types.ts';
+import type { NodePorts } from './simulated-cluster.ts';
+
+const electionTimeoutMs = 1_000;
+const heartbeatMs = 100;
+
+/** The smallest application: a hash over all commands. The answer to a command is its index. */
+export class HashMachine implements StateMachine {
+  #hash = 0;
+
+  apply(entry: LogEntry, commands: readonly Command[]): readonly Uint8Array[] {
+    for (const command of commands)
+      for (const byte of command) this.#hash = (this.#hash * 31 + byte) % 2_147_483_647;
+    this.#hash = (this.#hash * 31 + entry.index) % 2_147_483_647;
+    return commands.map(() => Uint8Array.of(entry.index & 0xff));
+  }
+
+  digest(): string {
+    return this.#hash.toString(16);
+  }
+}
+
+/** A node without a queue: real driver, core and mesh, for worlds that are about elections and logs alone. */
+export async function assembleConsensusNode({
+  id,
+  peers,
+  process,
+  transport,
+  storage,
+  logger,
+}: NodePorts): Promise<Node> {
+  const random = process.random;
+  const cluster = 'world';
+  const loaded = await storage.load({
+    nodeId: id,
+    cluster,
+    newIncarnation: incarnation(hex(random.bytes(8))),
+  });
+  const state = loaded.groups.find((group) => group.group === mainGroup);
+  const entries = await new Promise<readonly LogEntry[]>((resolve, reject) => {
+    if (state === undefined || state.lastIndex === 0) return resolve([]);
+    storage.read(mainGroup, 1, Number.MAX_SAFE_INTEGER, (error, read) =>
+      error ? reject(error) : resolve(read),
+    );
+  });
+  const options = resolveRaftOptions({
+    id,
+    incarnation: loaded.identity.incarnation,
+    peers: [...peers.keys()],
+    random: () => random.next(),
+    mintClusterId: () => clusterId(hex(random.bytes(16))),
+    electionTimeoutMinMs: electionTimeoutMs,
+    heartbeatMs,
+  });
+  const now = { monotonicMs: process.monotonicMs(), wallMs: process.wallMs() };
+  const core = new Raft(options, { hardState: state?.hardState, entries }, now);
+  const mesh = createMesh({
+    id,
+    cluster,
+    incarnation: loaded.identity.incarnation,
+    bootId: bootId(hex(random.bytes(8))),
+    peers,
+    secrets: ['a secret of at least thirty-two bytes'],
+    clients: [],
+    heartbeatMs,
+    transport,
+    clock: process,
+    random,
+    logger,
+  });
+  return new Node({
+    id,
+    cluster,
+    leaseMs: options.leaseMs,
+    electionTimeoutMs: options.electionTimeoutMinMs,
+    peers: [...peers.keys()],
+    heartbeatMs,
+    pristine: loaded.pristine,
+    groups: [{ id: mainGroup, core, machine: new HashMachine() }],
+    mesh,
+    storage,
+    clock: process,
+    logger,
+    edges: { service: () => {}, clientUp: (link) => link.close() },
+    beforeClose: () => Promise.resolve(),
+  });
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
