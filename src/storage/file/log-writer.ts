@@ -90,7 +90,7 @@ export class LogWriter {
     });
   }
 
-  /** The old segment is synced; the new one and its name are, before anything is written behind its header. */
+  /** The header is synced before the file gets its name, and the name before a batch is written: no crash leaves half a segment. */
   async #startSegment(): Promise<void> {
     const { fd: oldFd, sequence } = this.#end;
     const segment = this.#end.segment + 1;
@@ -99,11 +99,10 @@ export class LogWriter {
       firstSequence: sequence + 1,
       incarnation: this.#incarnation,
     });
-    const fd = await this.#files.open(join(this.#directory, segmentName(segment)), 'wx+');
+    const path = join(this.#directory, segmentName(segment));
+    await this.#files.replace(path, header);
+    const fd = await this.#files.open(path, 'r+');
     this.#end = { fd, segment, offset: header.length, sequence };
     await this.#files.close(oldFd);
-    await this.#files.write(fd, header, 0);
-    await this.#files.sync(fd);
-    await this.#files.syncDirectory(this.#directory);
   }
 }

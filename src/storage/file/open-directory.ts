@@ -56,12 +56,11 @@ export async function openDirectory(files: Files, directory: string, wanted: Wan
   try {
     const slots = await SlotFile.open(files, directory, seed, found);
     await slots.save({ logSequence: sequence, syncedSequence: sequence, hardStates: hardStatesOf(groups) });
-    const offset = Math.max(last.end, segmentLayout.headerBytes);
     return {
       identity,
       groups,
       slots,
-      end: { fd, segment: last.place.segment, offset, sequence },
+      end: { fd, segment: last.place.segment, offset: last.end, sequence },
       tornBytes,
       hasUnvouched,
     };

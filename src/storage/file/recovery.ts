@@ -7,7 +7,7 @@ import { type BatchHeader, type LogRecord, readRecords } from './batch.ts';
 import type { Files } from './files.ts';
 import { GroupIndex } from './group-index.ts';
 import { keepAdvice, segmentName, segmentOfName } from './layout.ts';
-import { bytesOf, encodeSegmentHeader, type SegmentPlace, type SegmentScan, scanSegment } from './segment.ts';
+import { bytesOf, type SegmentPlace, type SegmentScan, scanSegment } from './segment.ts';
 
 /** What the log says, and what is to be done to its last segment before it is written to. Nothing was changed yet. */
 export interface Recovered {
@@ -22,7 +22,6 @@ export interface Recovered {
 interface LastSegment {
   readonly place: SegmentPlace;
   readonly bytes: Buffer;
-  readonly hasHeader: boolean;
   /** From here on nothing is kept. */
   readonly end: number;
   /** From here on no header says that it was synced. */
@@ -86,11 +85,9 @@ async function countSegments(files: Files, directory: string): Promise<number> {
 function refuseCorruption(segment: Segment, isLast: boolean, syncedSequence: number): void {
   const { scan, place, bytes, path } = segment;
   const nextSequence = place.firstSequence + scan.batches.length;
-  const isDamaged = !scan.hasHeader || scan.end < bytes.length;
   const lostSynced = Math.max(syncedSequence, scan.syncedSequence) >= nextSequence;
-  // A header is synced before the first batch is written, and a segment is synced before the next one is created.
-  const lostHeader = !scan.hasHeader && scan.hasBatchBehind;
-  if (isLast ? !lostSynced && !lostHeader : !isDamaged) return;
+  // A segment is synced before the next one is created: behind its last batch there is nothing.
+  if (isLast ? !lostSynced : scan.end === bytes.length) return;
   throw new LogCorruptError(
     `${path} at offset ${scan.end}: the log is damaged before its synced end (sequence ${nextSequence} is lost). ${keepAdvice}`,
   );
@@ -107,7 +104,6 @@ function judgeTail(segment: Segment, slotSynced: number): Omit<Recovered, 'group
     last: {
       place,
       bytes,
-      hasHeader: scan.hasHeader,
       end: scan.end,
       vouchedEnd: unvouched[0]?.offset ?? scan.end,
     },
@@ -176,9 +172,7 @@ function writeOf(record: LogRecord): StorageWrite {
 export async function repairTail(files: Files, directory: string, last: LastSegment): Promise<number> {
   const fd = await files.open(join(directory, segmentName(last.place.segment)), 'r+');
   try {
-    const header = encodeSegmentHeader(last.place);
     await files.truncate(fd, last.end);
-    if (!last.hasHeader) await files.write(fd, header, 0);
     await files.write(fd, last.bytes.subarray(last.vouchedEnd, last.end), last.vouchedEnd);
     await files.sync(fd);
     await files.syncDirectory(directory);

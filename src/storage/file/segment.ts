@@ -22,16 +22,12 @@ export interface SegmentPlace {
 
 /** What was found in the bytes of one segment. */
 export interface SegmentScan {
-  /** False if the header is torn or damaged. */
-  readonly hasHeader: boolean;
   /** Whole batches in order, from the start of the file. */
   readonly batches: readonly BatchHeader[];
   /** Where the first byte stands that belongs to no whole batch; the length of the file if there is none. */
   readonly end: number;
   /** The highest sequence that any header in the file, also behind the damage, calls synced. */
   readonly syncedSequence: number;
-  /** A header of a batch stands behind `end`. */
-  readonly hasBatchBehind: boolean;
 }
 
 export function encodeSegmentHeader(place: SegmentPlace): Buffer {
@@ -53,15 +49,16 @@ export function seedOf(incarnation: string): number {
 /**
  * Finds the whole batches of a segment. Pure: judging what the damage means is the caller's.
  *
- * @throws LogCorruptError for a whole header or batch that belongs elsewhere: no torn write makes one.
+ * @throws LogCorruptError for a damaged header of the segment, which was synced before the file got its name, and for a whole header or
+ * batch that belongs elsewhere: no torn write makes one.
  */
 export function scanSegment(bytes: Buffer, place: SegmentPlace, path: string): SegmentScan {
   const seed = seedOf(place.incarnation);
-  const hasHeader = checkSegmentHeader(bytes, place, path);
+  checkSegmentHeader(bytes, place, path);
   const batches: BatchHeader[] = [];
-  let end: number = hasHeader ? segmentLayout.headerBytes : 0;
-  let syncedSequence = hasHeader ? place.firstSequence - 1 : 0;
-  while (hasHeader) {
+  let end: number = segmentLayout.headerBytes;
+  let syncedSequence = place.firstSequence - 1;
+  for (;;) {
     const header = readHeader(bytes, end, seed);
     if (header === undefined || !isWhole(bytes, end, header, seed)) break;
     checkBatchPlace(header, place.segment, place.firstSequence + batches.length, end, path);
@@ -69,9 +66,10 @@ export function scanSegment(bytes: Buffer, place: SegmentPlace, path: string): S
     syncedSequence = Math.max(syncedSequence, header.syncedSequence);
     end += bytesOf(header);
   }
-  const behind = headersBehind(bytes, end, place.segment, seed);
-  for (const header of behind) syncedSequence = Math.max(syncedSequence, header.syncedSequence);
-  return { hasHeader, batches, end, syncedSequence, hasBatchBehind: behind.length > 0 };
+  for (const header of headersBehind(bytes, end, place.segment, seed)) {
+    syncedSequence = Math.max(syncedSequence, header.syncedSequence);
+  }
+  return { batches, end, syncedSequence };
 }
 
 /** Header and body. */
@@ -79,12 +77,13 @@ export function bytesOf(header: BatchHeader): number {
   return batchLayout.headerBytes + header.bodyBytes;
 }
 
-/** @returns false if the header is torn or damaged. */
-function checkSegmentHeader(bytes: Buffer, place: SegmentPlace, path: string): boolean {
-  if (bytes.length < segmentLayout.headerBytes || bytes.readUInt32BE(segmentLayout.magic) !== segmentMagic)
-    return false;
+function checkSegmentHeader(bytes: Buffer, place: SegmentPlace, path: string): void {
   const covered = bytes.subarray(segmentLayout.magic, segmentLayout.headerBytes);
-  if (bytes.readUInt32BE(segmentLayout.crc) !== crc32(covered)) return false;
+  const isHeader =
+    bytes.length >= segmentLayout.headerBytes &&
+    bytes.readUInt32BE(segmentLayout.magic) === segmentMagic &&
+    bytes.readUInt32BE(segmentLayout.crc) === crc32(covered);
+  if (!isHeader) throw damaged(path, 0, 'the header of the segment is damaged');
   const format = bytes.readUInt32BE(segmentLayout.format);
   if (format !== diskFormat)
     throw new LogCorruptError(`${path}: format ${format} is not known: upgrade this node`);
@@ -92,12 +91,11 @@ function checkSegmentHeader(bytes: Buffer, place: SegmentPlace, path: string): b
   const firstSequence = readUint64(bytes, segmentLayout.firstSequence);
   const incarnation = bytes.toString('hex', segmentLayout.incarnation, segmentLayout.headerBytes);
   if (incarnation !== place.incarnation)
-    throw elsewhere(path, 0, `it was written by the life ${incarnation} of another directory`);
-  if (segment !== place.segment) throw elsewhere(path, 0, `it is a copy of segment ${segment}`);
+    throw damaged(path, 0, `it was written by the life ${incarnation} of another directory`);
+  if (segment !== place.segment) throw damaged(path, 0, `it is a copy of segment ${segment}`);
   if (firstSequence !== place.firstSequence) {
-    throw elsewhere(path, 0, `it starts at sequence ${firstSequence}, expected was ${place.firstSequence}`);
+    throw damaged(path, 0, `it starts at sequence ${firstSequence}, expected was ${place.firstSequence}`);
   }
-  return true;
 }
 
 function checkBatchPlace(
@@ -108,18 +106,14 @@ function checkBatchPlace(
   path: string,
 ): void {
   if (header.segment !== segment || header.offset !== offset) {
-    throw elsewhere(
-      path,
-      offset,
-      `a batch of segment ${header.segment}, offset ${header.offset} stands here`,
-    );
+    throw damaged(path, offset, `a batch of segment ${header.segment}, offset ${header.offset} stands here`);
   }
   if (header.sequence !== sequence) {
-    throw elsewhere(path, offset, `sequence ${header.sequence} stands where ${sequence} was expected`);
+    throw damaged(path, offset, `sequence ${header.sequence} stands where ${sequence} was expected`);
   }
 }
 
-function elsewhere(path: string, offset: number, what: string): LogCorruptError {
+function damaged(path: string, offset: number, what: string): LogCorruptError {
   return new LogCorruptError(`${path} at offset ${offset}: ${what}. ${keepAdvice}`);
 }
 
