@@ -37,6 +37,12 @@ export interface DriverEvents {
   peersChanged(): void;
 }
 
+/** What the service that stands on the node hears of the mesh. */
+export interface EdgeEvents extends Pick<MeshEvents, 'service' | 'clientUp'> {
+  peerUp(peer: NodeId): void;
+  peerClosed(peer: NodeId): void;
+}
+
 export interface DriverGroup {
   readonly id: GroupId;
   readonly core: Core;
@@ -54,8 +60,8 @@ export interface DriverOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly events: DriverEvents;
-  /** What the mesh brings that is not Raft's. */
-  readonly edges: Pick<MeshEvents, 'service' | 'clientUp'>;
+  /** What the mesh brings that is not Raft's alone. */
+  readonly edges: EdgeEvents;
 }
 
 interface Pending {
@@ -291,10 +297,12 @@ export class Driver {
       peerUp: (peer) => {
         events.peersChanged();
         this.#pushToAll({ type: 'peerUp', peer });
+        edges.peerUp(peer.id);
       },
       peerClosed: (peer) => {
         events.peersChanged();
         this.#pushToAll({ type: 'peerClosed', peer });
+        edges.peerClosed(peer);
       },
       peerGone: (peer) => this.#pushToAll({ type: 'peerGone', peer }),
       message: (group, from, message) => {

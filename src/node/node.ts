@@ -108,6 +108,12 @@ export class Node {
     return this.#reporter.explain(this.#main);
   }
 
+  /** Sends a frame to another node's service at the end of the turn. Returns false when there is no link. */
+  sendService(to: NodeId, frame: Uint8Array): boolean {
+    this.#driver.wake();
+    return this.#options.mesh.sendService(to, frame);
+  }
+
   /** The replicated log below: for state machines of one's own and for tests. */
   group(): GroupHandle {
     return this.#main;

@@ -46,7 +46,7 @@ async function setUp({ start = true }: { start?: boolean } = {}) {
     clock,
     logger: quiet,
     events,
-    edges: { service: () => {}, clientUp: () => {} },
+    edges: { service: () => {}, clientUp: () => {}, peerUp: () => {}, peerClosed: () => {} },
   });
   const group = driver.group(mainGroup)!;
   if (start) {

@@ -1,0 +1,136 @@
+import { bootId, clusterId, incarnation, mainGroup, type NodeId } from '../base/ids.ts';
+import type { ClientAccount } from '../mesh/keyring.ts';
+import { createMesh } from '../mesh/mesh.ts';
+import { Node } from '../node/node.ts';
+import { readLog } from '../node/read-log.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { Random } from '../ports/random.ts';
+import type { LoadedStorage, Storage } from '../ports/storage.ts';
+import type { Transport } from '../ports/transport.ts';
+import { Raft, type RaftOptionsInput, resolveRaftOptions } from '../raft/index.ts';
+import { QueueMachine } from './queue-machine.ts';
+import { QueueService } from './queue-service.ts';
+
+/** The numbers of design section 3; those left out have their defaults. */
+export type NodeNumbers = Pick<
+  RaftOptionsInput,
+  | 'heartbeatMs'
+  | 'electionTimeoutMinMs'
+  | 'electionTimeoutMaxMs'
+  | 'leaseMs'
+  | 'driftBound'
+  | 'rankStepMs'
+  | 'logBytesMax'
+>;
+
+/** Who a node is and whom it talks to; validated. */
+export interface NodeConfig {
+  readonly id: NodeId;
+  readonly cluster: string;
+  /** The address book, this node included. */
+  readonly peers: ReadonlyMap<NodeId, string>;
+  readonly secrets: readonly string[];
+  readonly clients: readonly ClientAccount[];
+  readonly numbers: NodeNumbers;
+}
+
+/** The world outside. */
+export interface NodePorts {
+  readonly transport: Transport;
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+export interface AssembledNode {
+  readonly node: Node;
+  readonly service: QueueService;
+  readonly machine: QueueMachine;
+}
+
+/**
+ * Builds and starts one node over the given ports: the same for production, simulation and `localCluster`. Resolves when the
+ * disk is read and the transport listens.
+ *
+ * @throws what `Storage.load` and `Transport.listen` throw; nothing stays open then.
+ */
+export async function assembleNode(config: NodeConfig, ports: NodePorts): Promise<AssembledNode> {
+  const { storage, random } = ports;
+  const newIncarnation = incarnation(hex(random.bytes(8)));
+  const loaded = await storage.load({ nodeId: config.id, cluster: config.cluster, newIncarnation });
+  try {
+    const assembled = await build(config, ports, loaded);
+    try {
+      await assembled.node.start();
+    } catch (error) {
+      await assembled.node.close();
+      throw error;
+    }
+    return assembled;
+  } catch (error) {
+    await storage.close();
+    throw error;
+  }
+}
+
+async function build(config: NodeConfig, ports: NodePorts, loaded: LoadedStorage): Promise<AssembledNode> {
+  const { clock, random, logger } = ports;
+  const { id, cluster, peers, numbers } = config;
+  const options = resolveRaftOptions({
+    ...numbers,
+    id,
+    incarnation: loaded.identity.incarnation,
+    peers: [...peers.keys()],
+    random: () => random.next(),
+    mintClusterId: () => clusterId(hex(random.bytes(16))),
+  });
+  const durable = await readLog(ports.storage, loaded, mainGroup);
+  const now = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
+  const core = new Raft(options, durable, now);
+  const machine = new QueueMachine();
+  const { incarnation: disk } = loaded.identity;
+  const { heartbeatMs } = options;
+  const mesh = createMesh({
+    ...config,
+    ...ports,
+    incarnation: disk,
+    bootId: bootId(hex(random.bytes(8))),
+    heartbeatMs,
+  });
+  const node: Node = new Node({
+    ...ports,
+    id,
+    cluster,
+    peers: [...peers.keys()],
+    heartbeatMs,
+    electionTimeoutMs: options.electionTimeoutMinMs,
+    leaseMs: options.leaseMs,
+    pristine: loaded.pristine,
+    groups: [{ id: mainGroup, core, machine }],
+    mesh,
+    beforeClose: () => service.close(),
+    edges: {
+      service: (from, frame) => service.fromNode(from, frame),
+      clientUp: (link) => service.clientUp(link),
+      peerUp: (peer) => service.peerUp(peer),
+      peerClosed: (peer) => service.peerClosed(peer),
+    },
+  });
+  const service: QueueService = new QueueService({
+    group: node.group(),
+    machine,
+    sendToNode: (to, frame) => node.sendService(to, frame),
+    clock,
+    logger,
+  });
+  if (loaded.tornBytes > 0) {
+    logger.warn({ bytes: loaded.tornBytes }, 'cut the torn end of the log, as a crash leaves it');
+  }
+  return { node, service, machine };
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}

@@ -1,0 +1,128 @@
+import { type NodeId, nodeId } from '../../src/base/ids.ts';
+import type { Node } from '../../src/node/node.ts';
+import type { Clock, Scheduled } from '../../src/ports/clock.ts';
+import type { Random } from '../../src/ports/random.ts';
+import { type AssembledNode, assembleNode, type NodeNumbers } from '../../src/service/assemble-node.ts';
+import { MemoryDisk } from '../../src/storage/memory/memory-disk.ts';
+import { MemoryStorage } from '../../src/storage/memory/memory-storage.ts';
+import { MemoryNetwork } from '../../src/transport/memory/memory-network.ts';
+import { quiet } from './fakes.ts';
+import { VirtualClock } from './virtual-clock.ts';
+
+export const secret = 'a secret of at least thirty-two bytes';
+
+/** Whole nodes over memory and virtual time: everything but sockets, files and the real clock. */
+export class Cluster {
+  readonly clock: VirtualClock = new VirtualClock();
+  readonly network: MemoryNetwork = new MemoryNetwork(this.clock);
+  readonly disks: Map<string, MemoryDisk> = new Map();
+  readonly running: Map<string, AssembledNode> = new Map();
+  readonly #processes = new Map<string, ProcessClock>();
+  readonly #ids: readonly string[];
+  readonly #numbers: NodeNumbers;
+
+  constructor(size: number, numbers: NodeNumbers = {}) {
+    this.#ids = ['a', 'b', 'c', 'd', 'e'].slice(0, size);
+    this.#numbers = numbers;
+    for (const id of this.#ids) this.disks.set(id, new MemoryDisk());
+  }
+
+  static async started(size: number, numbers?: NodeNumbers): Promise<Cluster> {
+    const cluster = new Cluster(size, numbers);
+    for (const id of cluster.#ids) await cluster.start(id);
+    await cluster.clock.advance(500);
+    return cluster;
+  }
+
+  async start(id: string): Promise<Node> {
+    const process = new ProcessClock(this.clock);
+    this.#processes.set(id, process);
+    const peers: ReadonlyMap<NodeId, string> = new Map(
+      this.#ids.map((peer) => [nodeId(peer), `memory:${peer}`]),
+    );
+    const config = {
+      id: nodeId(id),
+      cluster: 'test',
+      peers,
+      secrets: [secret],
+      clients: [],
+      numbers: this.#numbers,
+    };
+    const assembled = await assembleNode(config, {
+      transport: this.network.transport(id),
+      storage: new MemoryStorage({ disk: this.disks.get(id)!, schedule: (run) => void process.soon(run) }),
+      clock: process,
+      random: seeded(id),
+      logger: quiet,
+    });
+    this.running.set(id, assembled);
+    return assembled.node;
+  }
+
+  node(id: string): Node {
+    return this.running.get(id)!.node;
+  }
+
+  /** The one node that leads. */
+  leader(): Node {
+    const leaders = [...this.running.values()].filter(({ node }) => node.view().role === 'leader');
+    if (leaders.length !== 1) throw new Error(`${leaders.length} leaders`);
+    return leaders[0]!.node;
+  }
+
+  followers(): readonly Node[] {
+    return [...this.running.values()].map(({ node }) => node).filter((node) => node.view().role !== 'leader');
+  }
+
+  /** The process dies: nothing of it runs again, its connections break, its disk keeps what was synced. */
+  kill(id: string): void {
+    this.#processes.get(id)?.die();
+    this.running.delete(id);
+    this.network.kill(id);
+    this.disks.get(id)!.crash();
+  }
+
+  async close(): Promise<void> {
+    const closing = [...this.running.values()].map(({ node }) => node.close());
+    for (let i = 0; i < 50; i++) await this.clock.advance(200);
+    await Promise.all(closing);
+  }
+}
+
+/** The clock of one process: dies with it. */
+class ProcessClock implements Clock {
+  readonly #clock: VirtualClock;
+  #dead = false;
+
+  constructor(clock: VirtualClock) {
+    this.#clock = clock;
+  }
+
+  die(): void {
+    this.#dead = true;
+  }
+  monotonicMs(): number {
+    return this.#clock.monotonicMs();
+  }
+  bootMs(): number {
+    return this.#clock.bootMs();
+  }
+  wallMs(): number {
+    return this.#clock.wallMs();
+  }
+  after(delayMs: number, callback: () => void): Scheduled {
+    return this.#clock.after(delayMs, () => this.#dead || callback());
+  }
+  soon(callback: () => void): Scheduled {
+    return this.#clock.soon(() => this.#dead || callback());
+  }
+}
+
+function seeded(name: string): Random {
+  let state = name.charCodeAt(0) * 7_919;
+  const next = (): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+  return { next, bytes: (count) => Uint8Array.from({ length: count }, () => Math.floor(next() * 256)) };
+}
