@@ -1,7 +1,8 @@
 import type { Link } from '../ports/transport.ts';
 import { type Refusal, refusalOf } from '../wire/close-codes.ts';
 import type { NodeIdentity, PeerIdentity } from '../wire/handshake.ts';
-import { type Accepted, Acceptor, type HandshakePorts } from './handshake.ts';
+import { type Accepted, Acceptor } from './acceptor.ts';
+import type { HandshakePorts } from './handshake.ts';
 import type { Keyring } from './keyring.ts';
 import { LiveLink } from './live-link.ts';
 

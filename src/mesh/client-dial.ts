@@ -5,7 +5,7 @@ import type { Random } from '../ports/random.ts';
 import type { ClosedBy, CloseReason, Transport } from '../ports/transport.ts';
 import type { NodeIdentity } from '../wire/handshake.ts';
 import { DialAttempt, type DialFailure } from './dial-attempt.ts';
-import { clientRole } from './handshake.ts';
+import { clientRole } from './dialler.ts';
 import { checkSecret } from './keyring.ts';
 import { handshakeTimeoutMs } from './limits.ts';
 import { type LiveLink, Sweeper } from './live-link.ts';

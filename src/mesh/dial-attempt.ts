@@ -1,7 +1,8 @@
 import type { Scheduled } from '../ports/clock.ts';
 import type { Link } from '../ports/transport.ts';
 import { type Refusal, refusalOf } from '../wire/close-codes.ts';
-import { Dialler, type DiallerRole, type HandshakePorts } from './handshake.ts';
+import { Dialler, type DiallerRole } from './dialler.ts';
+import type { HandshakePorts } from './handshake.ts';
 import { dialTimeoutMs } from './limits.ts';
 import { LiveLink } from './live-link.ts';
 
