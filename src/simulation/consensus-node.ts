@@ -9,31 +9,38 @@ import type { NodePorts } from './simulated-cluster.ts';
 const electionTimeoutMs = 1_000;
 const heartbeatMs = 100;
 
-/** The smallest application: a hash over all commands. The answer to a command is its index. */
+/** The smallest application: a hash over all commands, each of which begins with its number. */
 export class HashMachine implements StateMachine {
+  readonly #onApplied: (id: number, index: number) => void;
   #hash = 0;
 
+  constructor(onApplied: (id: number, index: number) => void) {
+    this.#onApplied = onApplied;
+  }
+
   apply(entry: LogEntry, commands: readonly Command[]): readonly Uint8Array[] {
-    for (const command of commands)
-      for (const byte of command) this.#hash = (this.#hash * 31 + byte) % 2_147_483_647;
-    this.#hash = (this.#hash * 31 + entry.index) % 2_147_483_647;
+    this.#mix(entry.index);
+    for (const command of commands) {
+      for (const byte of command) this.#mix(byte);
+      this.#onApplied(new DataView(command.buffer, command.byteOffset).getUint32(0), entry.index);
+    }
     return commands.map(() => Uint8Array.of(entry.index & 0xff));
   }
 
   digest(): string {
     return this.#hash.toString(16);
   }
+
+  #mix(value: number): void {
+    this.#hash = (this.#hash * 31 + value) % 2_147_483_647;
+  }
 }
 
 /** A node without a queue: real driver, core and mesh, for worlds that are about elections and logs alone. */
-export async function assembleConsensusNode({
-  id,
-  peers,
-  process,
-  transport,
-  storage,
-  logger,
-}: NodePorts): Promise<Node> {
+export async function assembleConsensusNode(
+  { id, peers, process, transport, storage, logger }: NodePorts,
+  machine: StateMachine,
+): Promise<Node> {
   const random = process.random;
   const cluster = 'world';
   const loaded = await storage.load({
@@ -81,12 +88,12 @@ export async function assembleConsensusNode({
     peers: [...peers.keys()],
     heartbeatMs,
     pristine: loaded.pristine,
-    groups: [{ id: mainGroup, core, machine: new HashMachine() }],
+    groups: [{ id: mainGroup, core, machine }],
     mesh,
     storage,
     clock: process,
     logger,
-    edges: { service: () => {}, clientUp: (link) => link.close() },
+    edges: { service: () => {}, clientUp: (link) => link.close(), peerUp: () => {}, peerClosed: () => {} },
     beforeClose: () => Promise.resolve(),
   });
 }

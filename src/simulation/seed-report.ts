@@ -1,0 +1,20 @@
+import type { Violation } from './checkers/judge.ts';
+
+/** What one seed showed. */
+export interface SeedReport {
+  readonly seed: number;
+  readonly steps: number;
+  readonly violations: readonly Violation[];
+  /** Why the liveness phase did not end well, one line each. */
+  readonly unconverged: readonly string[];
+  readonly coverage: Readonly<Record<string, number>>;
+  /** Over everything that happened; equal for equal runs. */
+  readonly traceHash: string;
+  /** The last lines of the transcript. */
+  readonly lines: readonly string[];
+}
+
+export interface SeedOptions {
+  /** Gets every line of the transcript as it is written. */
+  readonly onLine?: ((line: string) => void) | undefined;
+}
