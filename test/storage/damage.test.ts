@@ -1,11 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { isRaftsmanError } from '../../src/base/errors.ts';
 import type { StorageWrite } from '../../src/ports/storage.ts';
+import { BatchEncoder } from '../../src/storage/file/batch.ts';
 import { batchLayout, segmentLayout, segmentName } from '../../src/storage/file/layout.ts';
+import { seedOf } from '../../src/storage/file/segment.ts';
 import {
   after,
   append,
   directory,
+  life,
   load,
   log,
   noState,
@@ -159,13 +162,20 @@ describe('a log that was cut off while a batch was written', () => {
     }
   });
 
-  it('is cut even when a valid batch follows that calls nothing of it synced', async () => {
+  it('is cut even when a valid batch follows that does not call it synced', async () => {
     const { files, states } = await record();
-    const last = files.at(-1)!.get(segment)!;
+    const whole = files.at(-1)!.get(segment)!;
     const start = files.at(-2)!.get(segment)!.length;
-    // The last batch claims to be synced only by itself, as if the one after it were in flight together with it.
-    const damaged = flipped(last, start + batchLayout.headerBytes + 3, 0);
-    expect(await outcome(diskOf(files.at(-2)!, { [segment]: damaged }))).toEqual(states.at(-2));
+    const torn = flipped(whole, start + batchLayout.headerBytes + 3, 0);
+    for (const [syncedSequence, expected] of [
+      [batches.length - 1, states.at(-2)],
+      [batches.length, 'LOG_CORRUPT'],
+    ] as const) {
+      const place = { segment: 1, offset: whole.length, sequence: batches.length + 1, syncedSequence };
+      const next = new BatchEncoder(seedOf(life)).encode(place, [write({ entries: log(10, 10, 3) })]);
+      const bytes = Buffer.concat([torn, next.bytes.subarray(0, next.length)]);
+      expect(await outcome(diskOf(files.at(-2)!, { [segment]: bytes }))).toEqual(expected);
+    }
   });
 });
 

@@ -79,7 +79,10 @@ export function hardStatesOf(groups: ReadonlyMap<GroupId, GroupIndex>): Map<Grou
   return table;
 }
 
-/** Of the copy in the log and the one in the slots the later counts. */
+/**
+ * Of the copy in the log and the one in the slots the later counts. A slot has all of the log up to its sequence, and after a recovery
+ * also what the lost end of the log said.
+ */
 function mergeHardStates(
   groups: Map<GroupId, GroupIndex>,
   slots: ReadonlyMap<GroupId, HardState>,
@@ -88,7 +91,7 @@ function mergeHardStates(
   for (const [name, hardState] of slots) {
     const group = groups.get(name) ?? new GroupIndex();
     groups.set(name, group);
-    if (slotSequence > group.hardStateSequence) group.hardState = hardState;
+    if (slotSequence >= group.hardStateSequence) group.hardState = hardState;
   }
 }
 
