@@ -271,8 +271,12 @@ export class Core {
         this.leader = undefined;
         break;
       case 'preCandidate':
+        this.campaign = undefined;
+        break;
       case 'candidate':
         this.campaign = undefined;
+        // A vote request that still waits for the disk speaks of a log that a leader of this term may cut.
+        this.outbox.dropHeld();
         break;
       case 'follower':
       case 'learner':

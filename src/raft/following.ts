@@ -8,6 +8,7 @@ import type {
   LogEntry,
   LogIndex,
   ReleaseMessage,
+  Round,
   RoundMessage,
   Term,
   TimeoutNow,
@@ -26,7 +27,7 @@ export class Following {
   onAppendEntries(from: NodeId, message: AppendEntries): void {
     const core = this.#core;
     if (message.term < core.term) {
-      this.#refuse(from, message.prevLogIndex, 0, 0);
+      this.#refuse(from, 0, 0, 0);
       return;
     }
     if (!isPlausibleAppend(message, core)) {
@@ -56,8 +57,9 @@ export class Following {
   onRound(from: NodeId, message: RoundMessage): void {
     const core = this.#core;
     if (message.term < core.term) {
-      // The deposed leader learns of the newer term from the answer (pitfall 45).
-      this.#answerRound(from, message);
+      // The deposed leader learns of the newer term (pitfall 45). The number is of another term's counter and is not echoed:
+      // if the same node leads again it would take it for an answer to a later round.
+      this.#answerRound(from, 0);
       return;
     }
     if (message.leaderCommit > core.log.lastIndex) {
@@ -69,7 +71,7 @@ export class Following {
     core.lastRound = message.round;
     core.commitTo(message.leaderCommit);
     core.promise(message.round, message.leaseMs);
-    this.#answerRound(from, message);
+    this.#answerRound(from, message.round);
   }
 
   onTimeoutNow(from: NodeId, message: TimeoutNow): void {
@@ -134,7 +136,7 @@ export class Following {
     this.#core.send(to, { ...message, conflictTerm, conflictIndex });
   }
 
-  #answerRound(to: NodeId, { round }: RoundMessage): void {
+  #answerRound(to: NodeId, round: Round): void {
     const { term, now, log } = this.#core;
     this.#core.send(to, {
       type: 'roundReply',

@@ -407,7 +407,7 @@ export class Leader {
   }
 
   #quorumDeadlineMs(): number {
-    return this.#rounds.contactMs + this.#core.options.electionTimeoutMinMs;
+    return this.#rounds.silentFromMs + this.#core.options.electionTimeoutMinMs;
   }
 
   #isAlone(): boolean {

@@ -1,10 +1,13 @@
 import { assert } from '../base/assert.ts';
-import type { LogEntry, LogIndex, Term } from './types.ts';
+import type { EntryKind, LogEntry, LogIndex, Term } from './types.ts';
 
 /** What an entry costs beyond its data, on the wire and in memory. */
 const entryOverheadBytes = 64;
 /** Slices kept so that followers at the same place are sent the same array. */
 const sharedSlicesMax = 8;
+
+/** What this version can apply. A newer version may write more. */
+const knownKinds: readonly EntryKind[] = ['bootstrap', 'noop', 'commands'];
 
 interface SharedSlice {
   readonly entries: readonly LogEntry[];
@@ -122,6 +125,7 @@ export class RaftLog {
     for (const entry of entries) {
       assert(entry.index === this.lastIndex + 1, 'I4: the log has no gap');
       assert(entry.term >= this.lastTerm, 'I4: terms never fall along the log');
+      assert(knownKinds.includes(entry.kind), `entry ${entry.index} is of a newer kind: upgrade this node`);
       this.#entries.push(entry);
       this.#bytes += entryBytes(entry);
     }

@@ -11,12 +11,13 @@ export class Peers {
   readonly #peers = new Map<NodeId, Peer>();
   readonly #gone = new Set<NodeId>();
 
-  /** @returns true if another process than before is behind the link. */
+  /** @returns true if another process than before is behind the link: the earlier one is gone. */
   up(hello: PeerHello): boolean {
     const before = this.#peers.get(hello.id);
     const replaced = before !== undefined && before.hello.bootId !== hello.bootId;
     this.#peers.set(hello.id, { hello, connected: true });
-    if (!replaced) this.#gone.delete(hello.id);
+    if (replaced) this.#gone.add(hello.id);
+    else this.#gone.delete(hello.id);
     return replaced;
   }
 

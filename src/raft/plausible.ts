@@ -3,9 +3,7 @@ import { decodeBootstrap, isAscending, namesMember } from './bootstrap.ts';
 import type { Core } from './core.ts';
 import { leaseMsMax, termMax } from './options.ts';
 import { promiseLengthMs } from './promises.ts';
-import type { AppendEntries, EntryKind, LogEntry, MemberIdentity, Message } from './types.ts';
-
-const knownKinds: readonly EntryKind[] = ['bootstrap', 'noop', 'commands'];
+import type { AppendEntries, LogEntry, MemberIdentity, Message } from './types.ts';
 
 /** What no correct member sends: such a message is dropped and counted, whatever state this node is in. */
 export function isPlausible(message: Message, driftBound: number): boolean {
@@ -60,18 +58,13 @@ export function isPlausibleAppend(message: AppendEntries, core: Core): boolean {
   return true;
 }
 
-/** Entry 1 and only entry 1 is the bootstrap, and it names the disk it is written to. A kind we do not know is not judged here. */
+/** Entry 1 and only entry 1 is the bootstrap, and it names the disk it is written to. */
 function isPlausibleEntry(entry: LogEntry, core: Core): boolean {
-  if ((entry.kind === 'bootstrap') !== (entry.index === 1)) return !isKnownKind(entry.kind);
+  if ((entry.kind === 'bootstrap') !== (entry.index === 1)) return false;
   if (entry.kind !== 'bootstrap') return true;
   const bootstrap = decodeBootstrap(entry.data);
   if (bootstrap === undefined) return false;
   return namesMember(bootstrap.members, { id: core.id, incarnation: core.options.incarnation });
-}
-
-/** False for an entry that a newer version wrote: the node must be upgraded, skipping is not an option. */
-export function isKnownKind(kind: EntryKind): boolean {
-  return knownKinds.includes(kind);
 }
 
 function isPlausibleRequest(message: {

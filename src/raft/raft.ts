@@ -137,7 +137,7 @@ export class Raft {
     const { peers, leader } = this.#core;
     switch (input.type) {
       case 'peerUp':
-        if (peers.up(input.peer)) this.#onGone(input.peer.id);
+        if (peers.up(input.peer)) this.#elections.onLeaderGone();
         leader?.onPeerUp(input.peer.id);
         this.#elections.onPeerUp();
         break;

@@ -22,6 +22,7 @@ export class Rounds {
   #confirmed: Round = 0;
   #open: SentRound[] = [];
   #contactMs: number;
+  #watchedFromMs: number;
   #leaseUntilMs: number = Number.NEGATIVE_INFINITY;
   #leaseVoidThrough: Round = 0;
   #waiting: number[] = [];
@@ -31,6 +32,7 @@ export class Rounds {
   constructor(self: NodeId, nowMs: number) {
     this.#self = self;
     this.#contactMs = nowMs;
+    this.#watchedFromMs = nowMs;
   }
 
   get current(): Round {
@@ -40,6 +42,11 @@ export class Rounds {
   /** When the newest round that a quorum answered was sent. */
   get contactMs(): number {
     return this.#contactMs;
+  }
+
+  /** Since when a quorum has owed an answer. */
+  get silentFromMs(): number {
+    return Math.max(this.#contactMs, this.#watchedFromMs);
   }
 
   get leaseUntilMs(): number {
@@ -130,6 +137,6 @@ export class Rounds {
 
   /** After a stall of this process: the quorum has from now on to answer. */
   restartWatch(nowMs: number): void {
-    this.#contactMs = nowMs;
+    this.#watchedFromMs = nowMs;
   }
 }

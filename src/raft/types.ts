@@ -135,6 +135,7 @@ export interface RoundMessage {
 export interface RoundReply {
   readonly type: 'roundReply';
   readonly term: Term;
+  /** 0 when the round was of an older term: it says only that there is a newer one. */
   readonly round: Round;
   readonly wallMs: number;
   /** The sender's last log index, so that a leader notices a follower that lags behind an idle log (pitfalls 22-24). */
