@@ -1,7 +1,10 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { InvalidArgumentError } from '../base/errors.ts';
 import { bootId, clusterId, incarnation, mainGroup, type NodeId } from '../base/ids.ts';
 import type { ClientAccount } from '../mesh/keyring.ts';
 import { createMesh } from '../mesh/mesh.ts';
-import { Node } from '../node/node.ts';
+import { Node, type NodeOptions } from '../node/node.ts';
 import { readLog } from '../node/read-log.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -35,6 +38,9 @@ export interface NodeConfig {
   readonly numbers: NodeNumbers;
 }
 
+/** Offers an upgrade request of the application's own server; false when it is not for raftsman. */
+export type HandleUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
+
 /** The world outside. */
 export interface NodePorts {
   readonly transport: Transport;
@@ -42,10 +48,35 @@ export interface NodePorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** Given by transports that take sockets of the application's server. */
+  readonly handleUpgrade?: HandleUpgrade | undefined;
+}
+
+/** A running node with everything that stands on it. `startNode` makes one. */
+export class RaftsmanNode extends Node {
+  readonly #handleUpgrade: HandleUpgrade | undefined;
+
+  constructor(options: NodeOptions, handleUpgrade: HandleUpgrade | undefined) {
+    super(options);
+    this.#handleUpgrade = handleUpgrade;
+  }
+
+  /**
+   * For `listen: false`: call it from your server's `upgrade` event.
+   *
+   * @returns false if the request is not for raftsman; the socket is then untouched.
+   * @throws InvalidArgumentError when the node was started with a transport of its own kind.
+   */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
+    if (this.#handleUpgrade === undefined) {
+      throw new InvalidArgumentError('the transport of this node takes no sockets of a server');
+    }
+    return this.#handleUpgrade(request, socket, head);
+  }
 }
 
 export interface AssembledNode {
-  readonly node: Node;
+  readonly node: RaftsmanNode;
   readonly service: QueueService;
   readonly machine: QueueMachine;
 }
@@ -99,7 +130,7 @@ async function build(config: NodeConfig, ports: NodePorts, loaded: LoadedStorage
     bootId: bootId(hex(random.bytes(8))),
     heartbeatMs,
   });
-  const node: Node = new Node({
+  const nodeOptions: NodeOptions = {
     ...ports,
     id,
     cluster,
@@ -117,7 +148,8 @@ async function build(config: NodeConfig, ports: NodePorts, loaded: LoadedStorage
       peerUp: (peer) => service.peerUp(peer),
       peerClosed: (peer) => service.peerClosed(peer),
     },
-  });
+  };
+  const node = new RaftsmanNode(nodeOptions, ports.handleUpgrade);
   const service: QueueService = new QueueService({
     group: node.group(),
     machine,

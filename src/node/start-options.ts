@@ -1,0 +1,241 @@
+import { InvalidOptionError } from '../base/errors.ts';
+import { clusterId, incarnation, isName, type NodeId, nodeId } from '../base/ids.ts';
+import { type ClientAccount, checkSecret } from '../mesh/keyring.ts';
+import type { Permission } from '../mesh/types.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { Random } from '../ports/random.ts';
+import type { Storage } from '../ports/storage.ts';
+import type { Transport } from '../ports/transport.ts';
+import { type RaftOptionsInput, resolveRaftOptions } from '../raft/index.ts';
+import { checkKeys, requireThat, textOf } from './option-checks.ts';
+import { checkNetwork } from './plaintext.ts';
+
+/** What a client may prove and what it may then do. */
+export interface ClientOptions {
+  /** At least 32 bytes; of a list, all are accepted. Never one of the members' own. */
+  readonly secret: string | readonly string[];
+  readonly may: readonly Permission[];
+}
+
+/** Everything but the way to listen, which names types of Node. */
+export interface CommonOptions {
+  /** This node: one of the names in `peers`. */
+  readonly id: string;
+  /** Nodes of another name are refused. */
+  readonly cluster: string;
+  /** Where the log is kept; created if it does not exist. One directory for one node, for good. */
+  readonly dataDir?: string | undefined;
+  /** Address of every member by id, this node included. The first membership; afterwards the log's counts. */
+  readonly peers: Readonly<Record<string, string>>;
+  /** Shared by the members, at least 32 bytes. Of a list the first is sent and all are accepted. */
+  readonly secret: string | readonly string[] | undefined;
+  /** Who else may connect, by account name. */
+  readonly clients?: Readonly<Record<string, ClientOptions>> | undefined;
+  /** Beyond loopback links are not encrypted yet: the handshake proves who connects, an active man in the middle reads and changes the rest. */
+  readonly plaintext?: 'i-trust-this-network' | undefined;
+  /** How often a leader is heard; 100 ms. */
+  readonly heartbeatMs?: number | undefined;
+  /** A follower's patience lasts from this to twice this; 1,000 ms. */
+  readonly electionTimeoutMs?: number | undefined;
+  /** How long a scope lasts without a renewal; 0.8 of `electionTimeoutMs`, at most. */
+  readonly leaseMs?: number | undefined;
+  /** How far clocks may run apart, 0.05 for 5 %. */
+  readonly driftBound?: number | undefined;
+  /** Step between candidates when a leader is gone; 10 ms. */
+  readonly rankStepMs?: number | undefined;
+  /** Writes are refused with LogFullError when the log is this large; 256 MiB. */
+  readonly logBytesMax?: number | undefined;
+  readonly transport?: Transport | undefined;
+  readonly storage?: Storage | undefined;
+  readonly clock?: Clock | undefined;
+  readonly random?: Random | undefined;
+  readonly logger?: Logger | undefined;
+}
+
+/** Where links are accepted, as far as checks go. */
+export type ListenOption =
+  | { readonly host: string; readonly port: number }
+  | { readonly server: object; readonly path: string }
+  | false;
+
+/** Undefined numbers have their defaults. */
+export type CoreNumbers = Pick<
+  RaftOptionsInput,
+  'heartbeatMs' | 'electionTimeoutMinMs' | 'leaseMs' | 'driftBound' | 'rankStepMs' | 'logBytesMax'
+>;
+
+export interface ResolvedOptions {
+  readonly id: NodeId;
+  readonly cluster: string;
+  readonly peers: ReadonlyMap<NodeId, string>;
+  readonly secrets: readonly string[];
+  readonly clients: readonly ClientAccount[];
+  /** For the log: allowed, and probably not what was meant. */
+  readonly warnings: readonly string[];
+}
+
+const optionNames: readonly string[] = [
+  'id',
+  'cluster',
+  'dataDir',
+  'listen',
+  'peers',
+  'secret',
+  'clients',
+  'plaintext',
+  'heartbeatMs',
+  'electionTimeoutMs',
+  'leaseMs',
+  'driftBound',
+  'rankStepMs',
+  'logBytesMax',
+  'transport',
+  'storage',
+  'clock',
+  'random',
+  'logger',
+];
+const numberNames = [
+  'heartbeatMs',
+  'electionTimeoutMs',
+  'leaseMs',
+  'driftBound',
+  'rankStepMs',
+  'logBytesMax',
+] as const;
+/** What a check of numbers does not look at. */
+const placeholders: Pick<RaftOptionsInput, 'incarnation' | 'random' | 'mintClusterId'> = {
+  incarnation: incarnation(''),
+  random: () => 0,
+  mintClusterId: () => clusterId(''),
+};
+const permissions: readonly Permission[] = ['put', 'get', 'take', 'admin'];
+
+/**
+ * Checks everything that can be checked before anything is opened. Numbers are checked by `resolveRaftOptions`.
+ *
+ * @throws InvalidOptionError naming the option, never a secret.
+ */
+export function resolveStartOptions(
+  options: CommonOptions & { readonly listen?: ListenOption | undefined },
+): ResolvedOptions {
+  requireThat(typeof options === 'object' && options !== null, 'startNode takes one object of options');
+  if ('tls' in options) throw new InvalidOptionError(noTls);
+  checkKeys('', options, optionNames);
+  const id = nameOf('id', options.id);
+  const cluster = nameOf('cluster', options.cluster);
+  const peers = peersOf(options.peers, id);
+  const secrets = secretsOf('secret', options.secret);
+  const clients = clientsOf(options.clients ?? {});
+  if (options.storage === undefined) textOf('dataDir', options.dataDir);
+  if (options.transport === undefined) checkNetwork(options.listen, peers, options.plaintext);
+  checkLogger(options.logger);
+  checkNumbers(options, id, [...peers.keys()]);
+  const warnings = peers.size % 2 === 0 ? [evenWarning(peers.size)] : [];
+  return { id, cluster, peers, secrets, clients, warnings };
+}
+
+const noTls =
+  'tls is not available yet: terminate TLS in a server of your own ({ server, path } and wss:// addresses), or keep to loopback';
+
+function evenWarning(count: number): string {
+  return `peers names ${count} members: an even number tolerates no more failures than ${count - 1}`;
+}
+
+function nameOf(option: string, value: unknown): NodeId {
+  const text = textOf(option, value);
+  requireThat(isName(text), `${option} must be 1 to 64 characters of A-Z a-z 0-9 . _ -, got "${text}"`);
+  return nodeId(text);
+}
+
+function peersOf(value: unknown, id: NodeId): ReadonlyMap<NodeId, string> {
+  requireThat(typeof value === 'object' && value !== null, 'peers must be an object of addresses by id');
+  const peers = new Map(
+    Object.entries(value).map(([peer, address]) => [
+      nameOf('a name in peers', peer),
+      textOf(`peers.${peer}`, address),
+    ]),
+  );
+  requireThat(peers.size > 0, 'peers is empty: name every member, this node included');
+  requireThat(
+    peers.has(id),
+    `peers must name this node too: "${id}" is not among ${[...peers.keys()].join(', ')}`,
+  );
+  const seen = new Map<string, NodeId>();
+  for (const [peer, address] of peers) {
+    const other = seen.get(address);
+    requireThat(other === undefined, `peers.${peer} and peers.${other} have the same address ${address}`);
+    seen.set(address, peer);
+  }
+  return peers;
+}
+
+function secretsOf(option: string, value: unknown): readonly string[] {
+  const list = Array.isArray(value) ? value : [value];
+  requireThat(
+    value !== undefined && list.length > 0,
+    `${option} is missing: 32 bytes or more, for example of \`openssl rand -hex 32\``,
+  );
+  return list.map((secret: unknown) => {
+    if (typeof secret !== 'string')
+      throw new InvalidOptionError(`${option} must be a string or a list of strings`);
+    checkSecret(secret, option);
+    return secret;
+  });
+}
+
+function clientsOf(value: Readonly<Record<string, ClientOptions>>): readonly ClientAccount[] {
+  requireThat(typeof value === 'object', 'clients must be an object of accounts by name');
+  return Object.entries(value).map(([name, client]) => {
+    const option = `clients.${name}`;
+    const account = nameOf('a name in clients', name);
+    requireThat(typeof client === 'object' && client !== null, `${option} must be { secret, may }`);
+    checkKeys(`${option}.`, client, ['secret', 'may']);
+    requireThat(Array.isArray(client.may), `${option}.may must be a list of ${permissions.join(', ')}`);
+    for (const permission of client.may) {
+      requireThat(
+        permissions.includes(permission),
+        `${option}.may holds "${permission}"; known are ${permissions.join(', ')}`,
+      );
+    }
+    return { account, secrets: secretsOf(`${option}.secret`, client.secret), may: new Set(client.may) };
+  });
+}
+
+/** The core's own check, before anything is opened. */
+function checkNumbers(options: CommonOptions, id: NodeId, peers: readonly NodeId[]): void {
+  for (const name of numberNames) {
+    const value = options[name];
+    requireThat(
+      value === undefined || Number.isFinite(value),
+      `${name} must be a number, got ${String(value)}`,
+    );
+  }
+  try {
+    resolveRaftOptions({ ...numbersOf(options), id, peers, ...placeholders });
+  } catch (error) {
+    if (!(error instanceof InvalidOptionError)) throw error;
+    throw new InvalidOptionError(error.message.replaceAll('electionTimeoutMinMs', 'electionTimeoutMs'));
+  }
+}
+
+/** The numbers under the core's names. */
+export function numbersOf(options: CommonOptions): CoreNumbers {
+  const { heartbeatMs, electionTimeoutMs, leaseMs, driftBound, rankStepMs, logBytesMax } = options;
+  return {
+    heartbeatMs,
+    electionTimeoutMinMs: electionTimeoutMs,
+    leaseMs,
+    driftBound,
+    rankStepMs,
+    logBytesMax,
+  };
+}
+
+function checkLogger(logger: Logger | undefined): void {
+  if (logger === undefined) return;
+  for (const level of ['debug', 'info', 'warn', 'error'] as const) {
+    requireThat(typeof logger[level] === 'function', `logger must have a function ${level}`);
+  }
+}
