@@ -57,6 +57,18 @@ describe('the digest', () => {
     expect(one.state.digest()).toBe(other.state.digest());
   });
 
+  it('differs by the share alone', () => {
+    const digests = [30_000, -1].map((secondExpiresInMs) => {
+      const bench = new Bench();
+      bench.put('a');
+      bench.put('b', { expiresAtMs: bench.nowMs + secondExpiresInMs });
+      for (const task of bench.take(2)) bench.ackDone(task);
+      bench.requestAs({ seq: 999, settledUpTo: 998 }, putOf('c', bench.nowMs));
+      return bench.state.digest();
+    });
+    expect(digests[0]).not.toBe(digests[1]);
+  });
+
   it('reading it changes nothing', () => {
     const bench = new Bench();
     bench.put('a');
