@@ -55,6 +55,11 @@ export class VirtualClock implements Clock {
     this.#nowMs = untilMs;
   }
 
+  /** The process stands still: time passes and nothing runs until the next `advance`. */
+  stall(ms: number): void {
+    this.#nowMs += ms;
+  }
+
   /** Advances until the condition holds. */
   async until(condition: () => boolean, limitMs = 30_000): Promise<void> {
     const limit = this.#nowMs + limitMs;

@@ -85,6 +85,13 @@ export class MemoryLink implements Link {
     this.#end('remote', 1006, '');
   }
 
+  /** The process at this end died: nothing more leaves, arrives or is reported. */
+  abandon(): void {
+    this.#isOpen = false;
+    this.onClose = undefined;
+    this.#forget();
+  }
+
   /** Called by the other end. */
   arrive(parcel: Parcel): void {
     if (!this.#isOpen) return;

@@ -16,6 +16,8 @@ interface Connection {
 export class MemoryNetwork {
   readonly #clock: Pick<Clock, 'soon'>;
   readonly #listeners = new Map<string, (link: Link) => void>();
+  /** How often each endpoint was killed. */
+  readonly #lives = new Map<string, number>();
   readonly #connections = new Set<Connection>();
   readonly #cuts = new Set<string>();
   /** Dials that wait because their pair is cut. */
@@ -25,19 +27,27 @@ export class MemoryNetwork {
     this.#clock = clock;
   }
 
-  /** The transport of one endpoint. */
+  /** The transport of one endpoint, until it is killed. */
   transport(name: string): Transport {
+    const life = this.#lifeOf(name);
     return {
       listen: (onLink) => this.#listen(name, onLink),
-      dial: (address, { signal }) => this.#dial(name, address, signal),
+      dial: (address, { signal }) => this.#dial(name, life, address, signal),
     };
   }
 
-  /** Breaks all connections of an endpoint, as the kernel does when a process dies, and stops its listener. */
+  /**
+   * Ends the process of an endpoint as the kernel does: its listener is gone, the others see their connections close, and its
+   * own side hears and says nothing more. A process that comes back takes a new transport.
+   */
   kill(name: string): void {
+    this.#lives.set(name, this.#lifeOf(name) + 1);
     this.#listeners.delete(name);
     for (const { from, to, ends } of [...this.#connections]) {
-      if (from === name || to === name) for (const end of ends) end.lose();
+      if (from !== name && to !== name) continue;
+      const [dead, other] = from === name ? ends : [ends[1], ends[0]];
+      dead.abandon();
+      other.lose();
     }
   }
 
@@ -45,6 +55,14 @@ export class MemoryNetwork {
   reset(one: string, two: string): void {
     for (const connection of [...this.#connections]) {
       if (isBetween(connection, one, two)) for (const end of connection.ends) end.lose();
+    }
+  }
+
+  /** The connections of a pair break and only the first notices; the other keeps an end that leads nowhere. */
+  halfOpen(noticing: string, other: string): void {
+    for (const connection of [...this.#connections]) {
+      if (!isBetween(connection, noticing, other)) continue;
+      connection.ends[connection.from === noticing ? 0 : 1].lose();
     }
   }
 
@@ -77,10 +95,15 @@ export class MemoryNetwork {
     return { address: `memory:${name}`, close };
   }
 
-  #dial(from: string, address: string, signal: AbortSignal): Promise<Link> {
+  #lifeOf(name: string): number {
+    return this.#lives.get(name) ?? 0;
+  }
+
+  #dial(from: string, life: number, address: string, signal: AbortSignal): Promise<Link> {
     const to = address.replace(/^memory:/, '');
     return new Promise((resolve, reject) => {
       const go = (): void => {
+        if (this.#lifeOf(from) !== life) return;
         if (signal.aborted) reject(signal.reason);
         else if (this.#cuts.has(pairOf(from, to))) this.#waiting.add(go);
         else this.#connect(from, to, resolve, reject);
