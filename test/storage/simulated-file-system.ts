@@ -32,7 +32,8 @@ export type Operation =
   | 'fsync'
   | 'rename'
   | 'unlink'
-  | 'mkdir';
+  | 'mkdir'
+  | 'readdir';
 
 /** A call that is about to happen; a returned error is what it gets instead. */
 export type Fault = (operation: Operation, path: string) => Error | undefined;
@@ -51,6 +52,9 @@ const sectorBytes = 512;
 /** A file system in memory that loses at a crash what was not synced, as a disk with a volatile cache may. */
 export class SimulatedFileSystem implements FileSystem {
   fault: Fault = () => undefined;
+  /** Calls that match wait in `held` until the test lets them go on. */
+  holds: (operation: Operation, path: string) => boolean = () => false;
+  readonly held: (() => void)[] = [];
   /** At most so many bytes are written or read by one call. */
   transferBytesMax: number = Number.POSITIVE_INFINITY;
   /** Syncs say done and do nothing: for showing that a test would notice. */
@@ -191,7 +195,7 @@ export class SimulatedFileSystem implements FileSystem {
   }
 
   readdir(path: string, done: (error: Error | null, names: readonly string[]) => void): void {
-    this.#answer(undefined, path, done, [], () => [...this.#directory(path).current.keys()]);
+    this.#answer('readdir', path, done, [], () => [...this.#directory(path).current.keys()]);
   }
 
   #answer<T>(
@@ -202,7 +206,11 @@ export class SimulatedFileSystem implements FileSystem {
     work: () => T,
   ): void {
     const life = this.#life;
-    queueMicrotask(() => {
+    const start = (run: () => void): void => {
+      if (operation !== undefined && this.holds(operation, path)) this.held.push(run);
+      else queueMicrotask(run);
+    };
+    start(() => {
       if (life !== this.#life) return;
       let value = nothing;
       let failure: Error | null = null;
