@@ -11,7 +11,7 @@ import type { SeedOptions, SeedReport } from './seed-report.ts';
 import { SimulatedCluster, type SimulatedMember } from './simulated-cluster.ts';
 import { SimulatedNetwork } from './simulated-network.ts';
 import type { SimulatedProcess } from './simulated-process.ts';
-import { World } from './world.ts';
+import { BusyLoopError, World } from './world.ts';
 
 /** Ten times the longest election timeout (L1). */
 const livenessMs = 20_000;
@@ -62,6 +62,16 @@ export class ConsensusWorld {
   }
 
   async run(): Promise<SeedReport> {
+    try {
+      await this.#live();
+    } catch (error) {
+      if (!(error instanceof BusyLoopError)) throw error;
+      this.#judge.violated('R1', `a process runs without waiting: ${error.message}`);
+    }
+    return this.#report();
+  }
+
+  async #live(): Promise<void> {
     for (const name of this.#cluster.names) {
       this.#world.after(this.#random.between(0, 500), () => void this.#cluster.start(name));
     }
@@ -72,7 +82,6 @@ export class ConsensusWorld {
     await this.#nemesis.stop();
     this.#scopeUser.isMoody = false;
     await this.#mustConverge();
-    return this.#report();
   }
 
   async #mustConverge(): Promise<void> {

@@ -206,7 +206,7 @@ export class SimulatedStorage implements Storage {
     world.after(this.#disk.drawSyncMs(), () => {
       if (!this.#process.isAlive) return;
       this.#isBusy = false;
-      if (fails) this.#fail();
+      if (fails && this.#disk.failChance > 0) this.#fail();
       else this.#disk.commit();
       // The kernel's part is done; the process hears of it when it runs.
       this.#process.deliver(() => done(this.#failure));

@@ -6,6 +6,14 @@ import { Trace } from './trace.ts';
 /** Unix time at which every world begins. */
 export const worldEpochMs = 1_767_225_600_000;
 
+/** Events at one moment; more is a loop that never waits. */
+const stepsAtOnceMax = 20_000;
+
+/** Something in the world runs without end and lets no time pass: a process would burn its core. */
+export class BusyLoopError extends Error {
+  override readonly name = 'BusyLoopError';
+}
+
 /**
  * The only time there is: a heap of events and nothing else. One event runs, then everything it promised (all microtasks), then the
  * listeners of the step; the next event sees a world at rest. The same seed gives the same run.
@@ -18,6 +26,7 @@ export class World {
   #nowMs = 0;
   #sequence = 0;
   #steps = 0;
+  #stepsAtOnce = 0;
   #isRunning = false;
 
   constructor(seed: string | number) {
@@ -94,6 +103,9 @@ export class World {
       }
       this.#heap.pop();
       if (event.cancelled) continue;
+      this.#stepsAtOnce = event.atMs > this.#nowMs ? 0 : this.#stepsAtOnce + 1;
+      if (this.#stepsAtOnce > stepsAtOnceMax)
+        throw new BusyLoopError(`${stepsAtOnceMax} events at ${this.#nowMs} ms`);
       this.#nowMs = event.atMs;
       this.#steps += 1;
       this.trace.mix(event.atMs);

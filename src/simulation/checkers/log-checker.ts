@@ -63,8 +63,9 @@ export class LogChecker {
     if (log.terms.at(-1) === write.term) this.#hold(node, log, write.term);
   }
 
-  /** The disk of the node was replaced by an empty one. */
+  /** The disk of the node was replaced by an empty one. What was acknowledged from the old one still counts: f disks may be lost. */
   wiped(node: string): void {
+    this.#logs.set(`the lost disk of ${node}`, this.#log(node));
     this.#logs.delete(node);
     for (const held of this.#heldInTerm.values()) held.delete(node);
   }
