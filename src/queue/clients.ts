@@ -48,10 +48,6 @@ export class Clients {
     return this.#byId.size;
   }
 
-  get rowCount(): number {
-    return this.#rowCount;
-  }
-
   has(id: ClientId): boolean {
     return this.#byId.has(id);
   }
