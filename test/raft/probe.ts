@@ -175,6 +175,13 @@ export class Probe {
     return this.receive(from, { type: 'round', term, round, leaseMs, leaderCommit });
   }
 
+  /** A first round, whose lease goes on record before it is answered. */
+  hear(leader: NodeId, term: number, round: number): void {
+    this.round(leader, term, round);
+    this.sync();
+    this.sent = [];
+  }
+
   ack(from: NodeId, index: number, term: number = this.view.term): Output {
     const message = { type: 'appendEntriesReply', term, index, success: true } as const;
     return this.receive(from, { ...message, conflictTerm: 0, conflictIndex: 0 });
