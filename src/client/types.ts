@@ -199,8 +199,6 @@ export interface ConnectOptions {
   /** The entry of `clients` on the nodes that this secret belongs to. */
   readonly name: string;
   readonly secret: string;
-  /** The cluster's name; checked by the nodes if given. */
-  readonly cluster?: string | undefined;
   /** How long an answer may take, in ms; 10,000 unless given. */
   readonly timeoutMs?: number | undefined;
   /** Where `work` keeps answers of providers until the cluster has them. Without it an answer dies with the process. */

@@ -8,9 +8,26 @@ const everything: ReadonlySet<Permission> = new Set(['put', 'get', 'take', 'admi
 /** One end of a link inside the process: messages arrive in order, in a later microtask. */
 class LocalEnd {
   peer: LocalEnd | undefined;
-  onFrame: ((message: Uint8Array) => void) | undefined;
+  #onFrame: ((message: Uint8Array) => void) | undefined;
+  /** What came before anybody listened. */
+  #early: Uint8Array[] = [];
   onClose: ((by: ClosedBy) => void) | undefined;
   #closed = false;
+
+  get onFrame(): ((message: Uint8Array) => void) | undefined {
+    return this.#onFrame;
+  }
+
+  set onFrame(handler: ((message: Uint8Array) => void) | undefined) {
+    this.#onFrame = handler;
+    const early = this.#early;
+    this.#early = [];
+    if (early.length > 0) {
+      queueMicrotask(() => {
+        for (const message of early) this.deliver(message);
+      });
+    }
+  }
 
   send(message: Uint8Array): void {
     if (this.#closed) return;
@@ -18,7 +35,9 @@ class LocalEnd {
   }
 
   deliver(message: Uint8Array): void {
-    if (!this.#closed) this.onFrame?.(message);
+    if (this.#closed) return;
+    if (this.#onFrame === undefined) this.#early.push(message);
+    else this.#onFrame(message);
   }
 
   queuedBytes(): number {

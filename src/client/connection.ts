@@ -1,0 +1,198 @@
+import { isRaftsmanError, ProtocolError } from '../base/errors.ts';
+import type { ClientId } from '../base/ids.ts';
+import type { Clock, Scheduled } from '../ports/clock.ts';
+import type { Random } from '../ports/random.ts';
+import { Bundler, splitBundle } from '../wire/client-bundle.ts';
+import type { ClientChannel } from '../wire/client-channel.ts';
+import { bodyOf, type ClientHeader, decodeHeader, encodeFrame, hopsMax } from '../wire/client-header.ts';
+
+/** Opens an authenticated channel to any node; the n-th attempt since the last one that stood. */
+export type OpenChannel = (options: {
+  readonly client: ClientId;
+  readonly attempt: number;
+  readonly signal: AbortSignal;
+}) => Promise<ClientChannel>;
+
+/** What the owner of a connection is told. */
+export interface ConnectionEvents {
+  opened(): void;
+  frame(header: ClientHeader, body: Buffer): void;
+  /** The link is gone and another on its way; also inside `move`. */
+  lost(): void;
+  /** A dial failed; another follows unless `isFinal`. */
+  dialFailed(error: Error, isFinal: boolean): void;
+}
+
+const dialTimeoutMs = 2_000;
+const backoffMs = { first: 20, longest: 2_000 } as const;
+/** A link says at least this often that its client lives. */
+const pingEveryMs = 500;
+/** A link on which nothing came for so long is given up: well before the session ends by silence. */
+const silenceMs = 1_800;
+
+/** Keeps one link to any node: dials, notices silence, dials again with a growing, jittered wait. */
+export class Connection {
+  readonly #open: OpenChannel;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #events: ConnectionEvents;
+  #client: ClientId;
+  #channel: ClientChannel | undefined;
+  #bundler: Bundler | undefined;
+  #dial: AbortController | undefined;
+  #timer: Scheduled | undefined;
+  #attempt = 0;
+  #heardAtMs = 0;
+  #isClosed = false;
+
+  constructor(open: OpenChannel, clock: Clock, random: Random, client: ClientId, events: ConnectionEvents) {
+    this.#open = open;
+    this.#clock = clock;
+    this.#random = random;
+    this.#client = client;
+    this.#events = events;
+  }
+
+  get isOpen(): boolean {
+    return this.#channel !== undefined;
+  }
+
+  start(): void {
+    this.#dialNow();
+  }
+
+  send(header: ClientHeader, body: Uint8Array): void {
+    this.#bundler?.add(encodeFrame(header, body));
+  }
+
+  /** Gives the link up and dials another, as `client` from now on. The session goes on elsewhere. */
+  move(client: ClientId = this.#client): void {
+    this.#client = client;
+    const channel = this.#channel;
+    if (channel === undefined) return;
+    this.send(this.#control('move'), nothing);
+    this.#bundler?.flush();
+    this.#drop(channel);
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#timer?.cancel();
+    this.#dial?.abort(new Error('the client closes'));
+    this.#bundler?.flush();
+    const channel = this.#channel;
+    this.#channel = undefined;
+    channel?.close();
+  }
+
+  #dialNow(): void {
+    const dial = new AbortController();
+    this.#dial = dial;
+    this.#timer = this.#clock.after(dialTimeoutMs, () => dial.abort(new Error('no node answered in time')));
+    this.#open({ client: this.#client, attempt: this.#attempt, signal: dial.signal }).then(
+      (channel) => this.#opened(dial, channel),
+      (error: unknown) => this.#failed(dial, error),
+    );
+  }
+
+  #opened(dial: AbortController, channel: ClientChannel): void {
+    if (dial !== this.#dial || this.#isClosed) {
+      channel.close();
+      return;
+    }
+    this.#endDial();
+    this.#channel = channel;
+    this.#bundler = new Bundler((message) => channel.send(message));
+    this.#heardAtMs = this.#clock.monotonicMs();
+    channel.onFrame = (message) => this.#onMessage(channel, message);
+    channel.onClose = () => this.#drop(channel);
+    this.#watch();
+    this.#events.opened();
+  }
+
+  #failed(dial: AbortController, error: unknown): void {
+    if (dial !== this.#dial || this.#isClosed) return;
+    this.#endDial();
+    const cause = error instanceof Error ? error : new Error('the node was not reached');
+    const isFinal = isRaftsmanError(cause) && finalCodes.has(cause.code);
+    if (!isFinal) this.#dialLater();
+    this.#events.dialFailed(cause, isFinal);
+  }
+
+  #endDial(): void {
+    this.#dial = undefined;
+    this.#timer?.cancel();
+  }
+
+  #dialLater(): void {
+    const wait = Math.min(backoffMs.longest, backoffMs.first * 2 ** Math.min(this.#attempt, 10));
+    this.#attempt++;
+    this.#timer = this.#clock.after(wait * (0.5 + this.#random.next()), () => this.#dialNow());
+  }
+
+  /** The link works: the next dial does not wait long. */
+  settled(): void {
+    this.#attempt = 0;
+  }
+
+  #onMessage(channel: ClientChannel, message: Uint8Array): void {
+    if (channel !== this.#channel) return;
+    this.#heardAtMs = this.#clock.monotonicMs();
+    try {
+      for (const frame of splitBundle(message)) {
+        const header = decodeHeader(frame);
+        if (header.kind !== 'pong') this.#events.frame(header, bodyOf(frame));
+        if (channel !== this.#channel) return;
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#drop(channel);
+    }
+  }
+
+  #drop(channel: ClientChannel): void {
+    if (channel !== this.#channel) return;
+    this.#channel = undefined;
+    this.#bundler = undefined;
+    this.#timer?.cancel();
+    channel.close();
+    if (!this.#isClosed) this.#dialLater();
+    this.#events.lost();
+  }
+
+  /** One timer per link: says that the client lives, and notices that the node does not. */
+  #watch(): void {
+    this.#timer = this.#clock.after(pingEveryMs, () => {
+      const channel = this.#channel;
+      if (channel === undefined) return;
+      this.send(this.#control('ping'), nothing);
+      this.#watch();
+      // After a stall of our own the node's frames wait to be read: they are newer than the timer.
+      if (this.#isSilent()) this.#clock.soon(() => (this.#isSilent() ? this.#drop(channel) : undefined));
+    });
+  }
+
+  #isSilent(): boolean {
+    return this.#clock.monotonicMs() - this.#heardAtMs > silenceMs;
+  }
+
+  #control(kind: 'ping' | 'move'): ClientHeader {
+    return { ...control, kind, client: this.#client };
+  }
+}
+
+const nothing = new Uint8Array(0);
+/** Another dial would end the same way. */
+const finalCodes: ReadonlySet<string> = new Set(['INVALID_OPTION', 'CLOSED']);
+
+const control: Omit<ClientHeader, 'kind' | 'client'> = {
+  hops: hopsMax,
+  marked: false,
+  correlation: 0,
+  remainingMs: 0,
+  waitMs: 0,
+  stream: 0,
+  seq: 0,
+  settledUpTo: 0,
+};

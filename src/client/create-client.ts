@@ -1,0 +1,111 @@
+import type { Clock } from '../ports/clock.ts';
+import type { Random } from '../ports/random.ts';
+import { readLeaseLost } from '../wire/client-frame.ts';
+import { checkDuration, checkName } from './arguments.ts';
+import { Calls } from './calls.ts';
+import { rawBytes } from './codec.ts';
+import type { OpenChannel } from './connection.ts';
+import { Escrows, type OpenEscrow } from './escrows.ts';
+import type { LeaseDeps } from './lease.ts';
+import { Leases } from './leases.ts';
+import { QueueHandle } from './queue-handle.ts';
+import { Requests } from './requests.ts';
+import { SessionLink } from './session-link.ts';
+import type { Codec, Queue, QueueClient, WorkHandler, WorkOptions } from './types.ts';
+import { WorkLoop } from './work-loop.ts';
+
+export interface QueueClientOptions {
+  /** Opens an authenticated channel to any node; called again whenever one was lost. */
+  readonly openChannel: OpenChannel;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Where `work` keeps answers of providers; without it they die with the process. */
+  readonly openEscrow?: OpenEscrow | undefined;
+  /** How long an answer may take unless a call says otherwise; 10,000 ms unless given. */
+  readonly timeoutMs?: number | undefined;
+  /** Told of each link that stands, and of each dial that failed. */
+  readonly onLink?: ((error: Error | undefined) => void) | undefined;
+}
+
+const timeoutDefaultMs = 10_000;
+
+/** A client over any channel: sockets, the inside of a process, a simulated network. Dials at once. */
+export function createQueueClient(options: QueueClientOptions): QueueClient {
+  return new Client(options);
+}
+
+class Client implements QueueClient {
+  readonly #link: SessionLink;
+  readonly #requests: Requests;
+  readonly #calls: Calls;
+  readonly #leases: Leases;
+  readonly #escrows: Escrows;
+  readonly #random: Random;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: QueueClientOptions) {
+    const { openChannel, clock, random, openEscrow, timeoutMs = timeoutDefaultMs, onLink } = options;
+    this.#random = random;
+    this.#escrows = new Escrows(openEscrow);
+    this.#leases = new Leases(clock);
+    this.#link = new SessionLink(
+      { openChannel, clock, random },
+      {
+        opened: () => onLink?.(undefined),
+        attached: () => this.#requests.attached(),
+        lost: () => this.#requests.lost(),
+        expired: () => this.#requests.expired(),
+        frame: (header, body) => {
+          if (header.kind === 'leaseLost') this.#leases.lost(readLeaseLost(body));
+          else this.#requests.onFrame(header, body);
+        },
+        dialFailed: (error, isFinal) => {
+          onLink?.(error);
+          if (isFinal) void this.close();
+        },
+      },
+    );
+    this.#requests = new Requests(clock, this.#link);
+    this.#calls = new Calls(this.#requests, clock, checkDuration(timeoutMs, 'timeoutMs'));
+    this.#link.start();
+  }
+
+  get connected(): boolean {
+    return this.#link.isAttached;
+  }
+
+  queue(name: string): Queue<Uint8Array>;
+  queue<T>(name: string, options: { readonly codec: Codec<T> }): Queue<T>;
+  queue<T>(name: string, options?: { readonly codec: Codec<T> }): Queue<T> | Queue<Uint8Array> {
+    checkName(name, 'the name of a queue');
+    return options === undefined ? this.#open(name, rawBytes) : this.#open(name, options.codec);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #open<T>(queue: string, codec: Codec<T>): Queue<T> {
+    const deps = { queue, codec, calls: this.#calls, leases: this.#leases };
+    return new QueueHandle({ ...deps, work: (handler, options) => this.#work(deps, handler, options) });
+  }
+
+  #work<T>(deps: LeaseDeps<T>, handler: WorkHandler<T>, options: WorkOptions): Promise<void> {
+    const openEscrow = (workerId: string) => this.#escrows.open(workerId);
+    const loop = new WorkLoop({ ...deps, random: this.#random, openEscrow }, handler, options);
+    this.#link.nameWorker(options.workerId);
+    return loop.run();
+  }
+
+  async #close(): Promise<void> {
+    this.#requests.close();
+    this.#leases.close();
+    this.#link.close();
+    await this.#escrows.close();
+  }
+}
