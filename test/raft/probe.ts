@@ -1,4 +1,12 @@
-import type { BootId, ClusterId, Incarnation, NodeId } from '../../src/base/ids.ts';
+import {
+  bootId as bootIdOf,
+  type ClusterId,
+  type Incarnation,
+  incarnation as incarnationId,
+  clusterId as mintedId,
+  type NodeId,
+  nodeId,
+} from '../../src/base/ids.ts';
 import {
   encodeBootstrap,
   type HardState,
@@ -13,21 +21,19 @@ import {
   resolveRaftOptions,
 } from '../../src/raft/index.ts';
 
-export const [a, b, c, d, e] = ['a', 'b', 'c', 'd', 'e'] as NodeId[] as [
-  NodeId,
-  NodeId,
-  NodeId,
-  NodeId,
-  NodeId,
-];
-export const stranger = 'x' as NodeId;
-export const clusterId = 'ab'.repeat(16) as ClusterId;
+export const a: NodeId = nodeId('a');
+export const b: NodeId = nodeId('b');
+export const c: NodeId = nodeId('c');
+export const d: NodeId = nodeId('d');
+export const e: NodeId = nodeId('e');
+export const stranger: NodeId = nodeId('x');
+export const clusterId: ClusterId = mintedId('ab'.repeat(16));
 
 /** What a lease of 800 ms at 5 % drift binds an answerer to. */
-export const promiseMs = (800 * 1.05) / 0.95 + 40;
+export const promiseMs: number = (800 * 1.05) / 0.95 + 40;
 
 export function incarnation(id: NodeId): Incarnation {
-  return id.charCodeAt(0).toString(16).padStart(16, '0') as Incarnation;
+  return incarnationId(id.charCodeAt(0).toString(16).padStart(16, '0'));
 }
 
 export function setOf(ids: readonly NodeId[]): MemberIdentity[] {
@@ -145,7 +151,7 @@ export class Probe {
   }
 
   link(id: NodeId, hello: { pristine?: boolean; leaderId?: NodeId; boot?: string } = {}): Output {
-    const bootId = (hello.boot ?? `${id}1`) as BootId;
+    const bootId = bootIdOf(hello.boot ?? `${id}1`);
     const { pristine = false, leaderId } = hello;
     return this.step({
       type: 'peerUp',
