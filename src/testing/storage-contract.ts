@@ -1,14 +1,8 @@
-import { assert } from '../base/assert.ts';
-import { isRaftsmanError } from '../base/errors.ts';
-import { type GroupId, groupId, type Incarnation, incarnation, mainGroup, nodeId } from '../base/ids.ts';
-import type { LoadedStorage, Storage, StorageWrite } from '../ports/storage.ts';
-import type { EntryKind, HardState, LogEntry, LogIndex } from '../raft/types.ts';
-
-/** One behaviour that every storage has; `run` rejects when it does not. */
-export interface ContractCase {
-  readonly name: string;
-  run(): Promise<void>;
-}
+import { groupId, mainGroup, nodeId } from '../base/ids.ts';
+import type { Storage, StorageWrite } from '../ports/storage.ts';
+import type { EntryKind, HardState, LogEntry } from '../raft/types.ts';
+import { type ContractCase, rejects, same } from './contract-case.ts';
+import { append, firstLife, load, log, read, readAll, secondLife, vote, write } from './storage-calls.ts';
 
 /** One disk to be judged. */
 export interface StorageHarness {
@@ -276,85 +270,6 @@ const tests: Readonly<Record<string, Test>> = {
   },
 };
 
-const firstLife: Incarnation = incarnation('00112233aabbccdd');
-const secondLife: Incarnation = incarnation('ffffffffffffffff');
-
-function load(storage: Storage, life: Incarnation = firstLife): Promise<LoadedStorage> {
-  return storage.load({ nodeId: 'a', cluster: 'test', newIncarnation: life });
-}
-
-function write(parts: Partial<StorageWrite>): StorageWrite {
-  return { group: mainGroup, hardState: undefined, truncateFrom: undefined, entries: [], ...parts };
-}
-
-function vote(currentTerm: number, votedFor: string | undefined): HardState {
-  const candidate = votedFor === undefined ? undefined : nodeId(votedFor);
-  return { currentTerm, votedFor: candidate, longestLeaseMs: 0, bootstrapSet: undefined };
-}
-
-/** Entries `from` to `to` of one term, each with its own data. */
-function log(from: LogIndex, to: LogIndex, term: number): LogEntry[] {
-  const entries: LogEntry[] = [];
-  for (let index = from; index <= to; index++) {
-    const data = new Uint8Array(20 + index).fill(index + term);
-    entries.push({ index, term, kind: 'commands', stampMs: 1_000 * term + index, data });
-  }
-  return entries;
-}
-
-function indexOf(entry: LogEntry): LogIndex {
+function indexOf(entry: LogEntry): number {
   return entry.index;
-}
-
-function append(storage: Storage, batch: readonly StorageWrite[]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    storage.append(batch, (error) => (error === undefined ? resolve() : reject(error)));
-  });
-}
-
-function read(
-  storage: Storage,
-  from: LogIndex,
-  bytesMax: number,
-  group: GroupId = mainGroup,
-): Promise<readonly LogEntry[]> {
-  return new Promise((resolve, reject) => {
-    storage.read(group, from, bytesMax, (error, entries) =>
-      error === undefined ? resolve(entries) : reject(error),
-    );
-  });
-}
-
-async function readAll(storage: Storage, group: GroupId = mainGroup): Promise<readonly LogEntry[]> {
-  const all: LogEntry[] = [];
-  for (;;) {
-    const entries = await read(storage, all.length + 1, 60, group);
-    if (entries.length === 0) return all;
-    all.push(...entries);
-  }
-}
-
-/** Compares by content; bytes are bytes, whatever class holds them. */
-function same(actual: unknown, expected: unknown): void {
-  const [got, wanted] = [text(actual), text(expected)];
-  assert(got === wanted, `expected ${wanted.slice(0, 2_000)}, got ${got.slice(0, 2_000)}`);
-}
-
-function text(value: unknown): string {
-  if (value instanceof Uint8Array) return `bytes ${value.length}: ${[...value].join(' ')}`;
-  if (Array.isArray(value)) return `[${value.map(text).join(', ')}]`;
-  if (typeof value !== 'object' || value === null) return String(value);
-  const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{ ${fields.map(([name, field]) => `${name}: ${text(field)}`).join(', ')} }`;
-}
-
-async function rejects(call: () => Promise<unknown>, code: string): Promise<void> {
-  try {
-    await call();
-  } catch (error) {
-    const got = isRaftsmanError(error) ? error.code : String(error);
-    assert(got === code, `expected ${code}, got ${got}`);
-    return;
-  }
-  assert(false, `expected ${code}, and it succeeded`);
 }
