@@ -34,11 +34,27 @@ export class Cluster {
     return cluster;
   }
 
-  async start(id: string): Promise<Node> {
-    const process = new ProcessClock(this.clock);
+  /** Lets virtual time pass until the promise settles; rejects if it takes longer than `ms`. */
+  async settled<T>(promise: Promise<T>, ms = 5_000): Promise<T> {
+    let over = false;
+    const mark = (): void => {
+      over = true;
+    };
+    promise.then(mark, mark);
+    await this.clock.settle();
+    for (let passed = 0; !over && passed < ms; passed += 10) await this.clock.advance(10);
+    if (!over) throw new Error(`not settled after ${ms} ms`);
+    return promise;
+  }
+
+  async start(
+    id: string,
+    { wallOffsetMs = 0, writeMs = 0, peerIds = this.#ids }: ProcessOptions = {},
+  ): Promise<Node> {
+    const process = new ProcessClock(this.clock, wallOffsetMs);
     this.#processes.set(id, process);
     const peers: ReadonlyMap<NodeId, string> = new Map(
-      this.#ids.map((peer) => [nodeId(peer), `memory:${peer}`]),
+      peerIds.map((peer) => [nodeId(peer), `memory:${peer}`]),
     );
     const config = {
       id: nodeId(id),
@@ -48,13 +64,17 @@ export class Cluster {
       clients: [],
       numbers: this.#numbers,
     };
-    const assembled = await assembleNode(config, {
+    const starting = assembleNode(config, {
       transport: this.network.transport(id),
-      storage: new MemoryStorage({ disk: this.disks.get(id)!, schedule: (run) => void process.soon(run) }),
+      storage: new MemoryStorage({
+        disk: this.disks.get(id)!,
+        schedule: (run) => void (writeMs > 0 ? process.after(writeMs, run) : process.soon(run)),
+      }),
       clock: process,
       random: seeded(id),
       logger: quiet,
     });
+    const assembled = await this.settled(starting);
     this.running.set(id, assembled);
     return assembled.node;
   }
@@ -89,13 +109,22 @@ export class Cluster {
   }
 }
 
+interface ProcessOptions {
+  readonly wallOffsetMs?: number;
+  /** How long each write takes. */
+  readonly writeMs?: number;
+  readonly peerIds?: readonly string[];
+}
+
 /** The clock of one process: dies with it. */
 class ProcessClock implements Clock {
   readonly #clock: VirtualClock;
+  readonly #wallOffsetMs: number;
   #dead = false;
 
-  constructor(clock: VirtualClock) {
+  constructor(clock: VirtualClock, wallOffsetMs: number) {
     this.#clock = clock;
+    this.#wallOffsetMs = wallOffsetMs;
   }
 
   die(): void {
@@ -108,7 +137,7 @@ class ProcessClock implements Clock {
     return this.#clock.bootMs();
   }
   wallMs(): number {
-    return this.#clock.wallMs();
+    return this.#clock.wallMs() + this.#wallOffsetMs;
   }
   after(delayMs: number, callback: () => void): Scheduled {
     return this.#clock.after(delayMs, () => this.#dead || callback());
