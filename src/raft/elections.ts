@@ -1,18 +1,8 @@
 import type { NodeId } from '../base/ids.ts';
-import { namesMember, sameSet } from './bootstrap.ts';
 import { Campaign } from './campaign.ts';
 import type { Core } from './core.ts';
 import { Leader } from './leader.ts';
-import type {
-  MemberIdentity,
-  PreVote,
-  PreVoteReply,
-  Release,
-  RequestVote,
-  RequestVoteReply,
-  TimeoutNow,
-  VoteRefusal,
-} from './types.ts';
+import type { MemberIdentity, PreVoteReply, Release, RequestVoteReply, TimeoutNow } from './types.ts';
 
 /** How a leader is found: pre-vote, vote, and when to start either. */
 export class Elections {
@@ -91,15 +81,6 @@ export class Elections {
     this.#startElection(message.transferId);
   }
 
-  onPreVote(from: NodeId, message: PreVote): void {
-    const core = this.#core;
-    const refused = this.#preVoteRefusal(message);
-    const term = refused === undefined ? message.term : core.term;
-    core.send(from, { type: 'preVoteReply', term, requestId: message.requestId, refused });
-    if (refused === undefined) this.#cede(from);
-    else if (refused === 'log') this.#campaignWithLongerLog();
-  }
-
   onPreVoteReply(from: NodeId, message: PreVoteReply): void {
     const core = this.#core;
     const { campaign } = core;
@@ -118,21 +99,6 @@ export class Elections {
     }
     campaign.refuse(from, message.refused);
     this.#planRepeat(campaign);
-  }
-
-  onRequestVote(from: NodeId, message: RequestVote): void {
-    const core = this.#core;
-    if (message.release !== undefined) core.promises.forget(message.release);
-    const early = this.#earlyRefusal(message);
-    if (early !== undefined) {
-      this.#answerVote(from, message, early);
-      return;
-    }
-    if (message.term > core.term) core.becomeFollower(message.term, undefined);
-    if (core.votedFor !== undefined && core.votedFor !== from) this.#answerVote(from, message, 'voted');
-    else if (!core.log.isUpToDate(message.lastLogTerm, message.lastLogIndex)) {
-      this.#answerVote(from, message, 'log');
-    } else this.#grantVote(from, message);
   }
 
   onRequestVoteReply(from: NodeId, message: RequestVoteReply): void {
@@ -154,55 +120,8 @@ export class Elections {
     this.#winIfElected(campaign);
   }
 
-  #preVoteRefusal(message: PreVote): VoteRefusal | undefined {
-    const core = this.#core;
-    if (message.term <= core.term) return 'term';
-    if (this.#refusesSet(message.bootstrapSet)) return 'set';
-    if (!core.log.isUpToDate(message.lastLogTerm, message.lastLogIndex)) return 'log';
-    return core.isSticky() ? 'sticky' : undefined;
-  }
-
-  /** What is refused without taking over the candidate's term. */
-  #earlyRefusal(message: RequestVote): VoteRefusal | undefined {
-    const core = this.#core;
-    if (message.term < core.term) return 'term';
-    if (this.#refusesSet(message.bootstrapSet)) return 'set';
-    return message.transferId === undefined && core.isSticky() ? 'sticky' : undefined;
-  }
-
-  /** Until entry 1 is here: only a set that names this disk, and no second one. */
-  #refusesSet(set: readonly MemberIdentity[] | undefined): boolean {
-    const { log, members, id, options } = this.#core;
-    if (log.lastIndex > 0) return false;
-    if (set === undefined) return true;
-    if (members.firstSet !== undefined) return !sameSet(members.firstSet, set);
-    return !namesMember(set, { id, incarnation: options.incarnation });
-  }
-
-  #grantVote(from: NodeId, message: RequestVote): void {
-    const core = this.#core;
-    if (core.members.firstSet === undefined && message.bootstrapSet !== undefined) {
-      core.adoptFirstSet(message.bootstrapSet);
-    }
-    core.vote(from);
-    this.#answerVote(from, message, undefined);
-  }
-
-  #answerVote(to: NodeId, { requestId }: RequestVote, refused: VoteRefusal | undefined): void {
-    const { term, promises, nowMs, now } = this.#core;
-    const promiseMs = refused === undefined ? promises.remainingMs(nowMs) : 0;
-    this.#core.send(to, {
-      type: 'requestVoteReply',
-      term,
-      requestId,
-      refused,
-      promiseMs,
-      wallMs: now.wallMs,
-    });
-  }
-
   /** Who granted a pre-vote lets that campaign run before starting its own; of two at once the lower id goes on. */
-  #cede(to: NodeId): void {
+  cede(to: NodeId): void {
     const core = this.#core;
     const laterMs = core.nowMs + core.options.heartbeatMs;
     if (core.earlyAtMs !== Number.POSITIVE_INFINITY) core.earlyAtMs = Math.max(core.earlyAtMs, laterMs);
@@ -211,7 +130,8 @@ export class Elections {
     core.earlyAtMs = laterMs;
   }
 
-  #campaignWithLongerLog(): void {
+  /** A pre-vote was refused because this log is longer: the voter campaigns in the other's place. */
+  campaignWithLongerLog(): void {
     const core = this.#core;
     if (core.role === 'follower' && !core.isSticky()) this.startPreVote();
   }

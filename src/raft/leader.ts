@@ -5,8 +5,8 @@ import type { Campaign } from './campaign.ts';
 import type { Core } from './core.ts';
 import { entryBytes } from './log.ts';
 import { uncommittedWindowsMax } from './options.ts';
-import { Progress } from './progress.ts';
 import { hasQuorum, quorumValue } from './quorum.ts';
+import { Replication } from './replication.ts';
 import { Rounds } from './rounds.ts';
 import type { Stamps } from './stamps.ts';
 import { Transfer } from './transfer.ts';
@@ -17,6 +17,7 @@ import type {
   LogEntry,
   LogIndex,
   Proposal,
+  Round,
   RoundReply,
 } from './types.ts';
 
@@ -25,7 +26,7 @@ const noData: Uint8Array = new Uint8Array(0);
 /** One node's time in office: made when it wins a term, dropped when the term or the office ends. */
 export class Leader {
   readonly #core: Core;
-  readonly #progress: ReadonlyMap<NodeId, Progress>;
+  readonly #replication: Replication;
   readonly #rounds: Rounds;
   readonly #stamps: Stamps;
   readonly #exclusiveFromMs: number;
@@ -42,8 +43,7 @@ export class Leader {
     this.#stamps = campaign.stamps;
     this.#rounds = new Rounds(core.id, core.nowMs);
     this.#exclusiveFromMs = Math.max(core.nowMs, campaign.promisedUntilMs, core.promises.untilMs());
-    const next = core.log.lastIndex + 1;
-    this.#progress = new Map(core.members.others.map((id) => [id, new Progress(next)]));
+    this.#replication = new Replication(core);
   }
 
   /** Opens the term: entry 1 if there is none, then the no-op that lets older entries commit (pitfall 12). */
@@ -166,45 +166,36 @@ export class Leader {
   }
 
   onPeerUp(id: NodeId): void {
-    const progress = this.#progress.get(id);
-    if (progress === undefined) return;
-    progress.reset();
-    this.#replicateTo(id, progress);
-    if (this.#rounds.answered(id) < this.#rounds.current) this.#sendRound(id, progress, this.#rounds.current);
+    this.#replication.onUp(id);
+    const round = this.#rounds.current;
+    if (this.#replication.has(id) && this.#rounds.answered(id) < round) this.#sendRound(id, round);
   }
 
   onPeerClosed(id: NodeId): void {
-    this.#progress.get(id)?.reset();
+    this.#replication.onClosed(id);
   }
 
   onAppendEntriesReply(from: NodeId, message: AppendEntriesReply): void {
-    const core = this.#core;
-    const progress = this.#progress.get(from);
-    if (progress === undefined) return;
-    if (message.index > core.log.lastIndex) {
-      core.outbox.rejected += 1;
+    const { log, outbox } = this.#core;
+    if (message.index > log.lastIndex) {
+      outbox.rejected += 1;
       return;
     }
-    if (message.success) {
-      progress.acknowledged(message.index);
-      this.#advanceCommit();
-    } else if (!progress.refused(message.index, this.#hint(message))) return;
-    this.#replicateTo(from, progress);
+    this.#replication.onReply(from, message);
+    this.#advanceCommit();
     this.#tryTimeoutNow();
   }
 
   onRoundReply(from: NodeId, message: RoundReply): void {
-    const core = this.#core;
-    const progress = this.#progress.get(from);
-    if (progress === undefined) return;
+    const { outbox, now } = this.#core;
     if (message.round > this.#rounds.current) {
-      core.outbox.rejected += 1;
+      outbox.rejected += 1;
       return;
     }
-    this.#stamps.sample(from, message.wallMs, core.now);
+    this.#stamps.sample(from, message.wallMs, now);
     this.#rounds.answer(from, message.round);
     this.#confirmRounds();
-    this.#recover(from, progress, message);
+    this.#replication.onRoundReply(from, message);
     this.#tryTimeoutNow();
   }
 
@@ -229,7 +220,7 @@ export class Leader {
     const core = this.#core;
     if (this.#isAlone()) return;
     const successor = this.#bestSuccessor();
-    if (successor !== undefined && this.#progress.get(successor)?.matchIndex === core.log.lastIndex) {
+    if (successor !== undefined && this.#replication.matchIndex(successor) === core.log.lastIndex) {
       this.#transferCount += 1;
       this.#sendTimeoutNow(successor, this.#transferCount, false);
     }
@@ -270,30 +261,14 @@ export class Leader {
     if (entries.length === 0) return;
     for (const entry of entries) this.#uncommittedBytes += entryBytes(entry);
     this.#core.append(entries);
-    for (const [id, progress] of this.#progress) this.#replicateTo(id, progress);
-  }
-
-  #replicateTo(to: NodeId, progress: Progress): void {
-    const { log, options } = this.#core;
-    while (progress.nextIndex <= log.lastIndex && progress.canSend(options.inflightBytesMax)) {
-      this.#sendAppend(to, progress, log.batchFrom(progress.nextIndex));
-    }
-  }
-
-  #sendAppend(to: NodeId, progress: Progress, entries: readonly LogEntry[]): void {
-    const { log, term, commitIndex } = this.#core;
-    const prevLogIndex = progress.nextIndex - 1;
-    const prevLogTerm = log.termAt(prevLogIndex);
-    const message = { type: 'appendEntries', term, prevLogIndex, prevLogTerm } as const;
-    this.#core.send(to, { ...message, leaderCommit: commitIndex, entries });
-    progress.sent(entries);
+    this.#replication.sendToAll();
   }
 
   /** Commits what a quorum holds durably, counting entries of this term only (pitfall 11). @see Raft §5.4.2 */
   #advanceCommit(): void {
     const core = this.#core;
     const index = quorumValue(core.members.voters, (id) =>
-      id === core.id ? core.disk.durableIndex : (this.#progress.get(id)?.matchIndex ?? 0),
+      id === core.id ? core.disk.durableIndex : this.#replication.matchIndex(id),
     );
     if (index <= core.commitIndex || core.log.termAt(index) !== core.term) return;
     for (let at = core.commitIndex + 1; at <= index; at += 1) {
@@ -310,24 +285,22 @@ export class Leader {
   #startRound(): void {
     const { commitIndex, options, nowMs } = this.#core;
     const readIndex = commitIndex >= this.#termStartIndex ? commitIndex : undefined;
-    // Once the handover left, a new promise would only make the successor wait.
-    const leaseMs = this.#transfer?.sent ? 0 : options.leaseMs;
-    const round = this.#rounds.start(nowMs, leaseMs, readIndex);
+    const round = this.#rounds.start(nowMs, this.#leaseAskedMs(), readIndex);
     this.#heartbeatAtMs = nowMs + options.heartbeatMs;
-    for (const [id, progress] of this.#progress) this.#sendRound(id, progress, round, leaseMs);
+    for (const id of this.#replication.followers()) this.#sendRound(id, round);
     this.#confirmRounds();
   }
 
-  #sendRound(
-    to: NodeId,
-    progress: Progress,
-    round: number,
-    leaseMs: number = this.#transfer?.sent ? 0 : this.#core.options.leaseMs,
-  ): void {
+  #sendRound(to: NodeId, round: Round): void {
     const { term, commitIndex } = this.#core;
-    const leaderCommit = Math.min(progress.matchIndex, commitIndex);
-    this.#core.send(to, { type: 'round', term, round, leaseMs, leaderCommit });
-    progress.roundSent(round);
+    const leaderCommit = Math.min(this.#replication.matchIndex(to), commitIndex);
+    this.#core.send(to, { type: 'round', term, round, leaseMs: this.#leaseAskedMs(), leaderCommit });
+    this.#replication.roundSent(to, round);
+  }
+
+  /** Once the handover left, a new promise would only make the successor wait. */
+  #leaseAskedMs(): number {
+    return this.#transfer?.sent ? 0 : this.#core.options.leaseMs;
   }
 
   #confirmRounds(): void {
@@ -343,26 +316,11 @@ export class Leader {
     this.#stamps.settle(members.allVoters());
   }
 
-  /** A round's answer shows what a lost append cannot: the follower is there and has less than was sent (pitfalls 22-24, 27). */
-  #recover(from: NodeId, progress: Progress, message: RoundReply): void {
-    if (progress.roundAnswered(message.round, message.lastLogIndex)) progress.reset();
-    else if (progress.probing && progress.probeSent) this.#sendAppend(from, progress, []);
-    this.#replicateTo(from, progress);
-  }
-
-  /** Where to look next, given what the follower said of the term that conflicts. @see Raft §5.3 */
-  #hint(message: AppendEntriesReply): LogIndex {
-    const { log } = this.#core;
-    if (message.conflictTerm === 0) return message.conflictIndex;
-    const last = log.lastIndexUpToTerm(message.conflictTerm);
-    return log.termAt(last) === message.conflictTerm ? last + 1 : message.conflictIndex;
-  }
-
   #tryTimeoutNow(): void {
     const transfer = this.#transfer;
     const { log, nowMs } = this.#core;
     if (transfer === undefined || transfer.sent) return;
-    if (this.#progress.get(transfer.to)?.matchIndex !== log.lastIndex) return;
+    if (this.#replication.matchIndex(transfer.to) !== log.lastIndex) return;
     transfer.sent = true;
     this.#sendTimeoutNow(transfer.to, transfer.id, transfer.scopeClosed && nowMs >= this.#exclusiveFromMs);
   }
@@ -401,8 +359,8 @@ export class Leader {
   }
 
   #isBetter(a: NodeId, b: NodeId): boolean {
-    const matchA = this.#progress.get(a)?.matchIndex ?? 0;
-    const matchB = this.#progress.get(b)?.matchIndex ?? 0;
+    const matchA = this.#replication.matchIndex(a);
+    const matchB = this.#replication.matchIndex(b);
     return matchA !== matchB ? matchA > matchB : this.#rounds.answered(a) > this.#rounds.answered(b);
   }
 

@@ -7,6 +7,7 @@ import type { Outbox } from './outbox.ts';
 import { isPlausible } from './plausible.ts';
 import type { DurableState, Input, Message, Now, Output, RaftOptions, RaftView } from './types.ts';
 import { makeView } from './view.ts';
+import { Voting } from './voting.ts';
 
 type RequestInput = Extract<
   Input,
@@ -21,6 +22,7 @@ type LinkInput = Extract<Input, { readonly type: 'peerUp' | 'peerClosed' | 'peer
 export class Raft {
   readonly #core: Core;
   readonly #elections: Elections;
+  readonly #voting: Voting;
   readonly #following: Following;
   #view: RaftView;
   #failed: string | undefined;
@@ -29,6 +31,7 @@ export class Raft {
   constructor(options: RaftOptions, durable: DurableState, now: Now) {
     this.#core = new Core(options, durable, now);
     this.#elections = new Elections(this.#core);
+    this.#voting = new Voting(this.#core, this.#elections);
     this.#following = new Following(this.#core, this.#elections);
     this.#view = makeView(this.#core, undefined, undefined);
   }
@@ -176,13 +179,13 @@ export class Raft {
     }
     switch (message.type) {
       case 'preVote':
-        this.#elections.onPreVote(from, message);
+        this.#voting.onPreVote(from, message);
         break;
       case 'preVoteReply':
         this.#elections.onPreVoteReply(from, message);
         break;
       case 'requestVote':
-        this.#elections.onRequestVote(from, message);
+        this.#voting.onRequestVote(from, message);
         break;
       case 'requestVoteReply':
         this.#elections.onRequestVoteReply(from, message);
