@@ -222,6 +222,21 @@ export class World {
     this.#blocked.add(`${from.id}>${to.id}`);
   }
 
+  /** Both ways are cut: each side may take the other for dead within a heartbeat, however alive it is. */
+  sever(machine: Machine, other: Machine): void {
+    this.cut(machine, other);
+    this.cut(other, machine);
+    for (const [from, to] of [
+      [machine, other],
+      [other, machine],
+    ] as const) {
+      this.input(from, { type: 'peerClosed', peer: to.id });
+      this.#after(this.between(0.5, 30), () => {
+        if (this.#isBlocked(from, to)) this.input(from, { type: 'peerGone', peer: to.id });
+      });
+    }
+  }
+
   heal(): void {
     if (this.#blocked.size === 0) return;
     this.#blocked.clear();

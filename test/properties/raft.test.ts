@@ -81,6 +81,7 @@ function disturb(world: World): void {
     if (world.chance(0.01)) world.abdicate();
     if (world.chance(0.02)) world.falseGone();
     if (world.chance(0.03)) cutSome(world);
+    if (world.chance(0.03)) severLeader(world);
     if (world.chance(0.04)) world.heal();
     if (world.chance(0.1)) world.judgeLogs();
   }
@@ -98,6 +99,14 @@ function cutSome(world: World): void {
       if (world.chance(density)) world.cut(a, b);
     }
   }
+}
+
+/** The case that a lease must survive: the leader is cut off and replaced at once, while it still thinks it holds. */
+function severLeader(world: World): void {
+  const leader = world.machines.find(({ role }) => role === 'leader');
+  if (leader === undefined) return;
+  world.tally.partitions += 1;
+  for (const other of world.machines) if (other !== leader) world.sever(leader, other);
 }
 
 function calmDown(world: World): void {

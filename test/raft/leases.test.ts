@@ -193,6 +193,15 @@ describe('reads', () => {
     expect(node.answer(c, 2).reads).toEqual([{ token: 1, index: 3 }]);
   });
 
+  it('that ride on a heartbeat are not confirmed by the round before it (pitfall 63)', () => {
+    const node = new Probe().reign();
+    node.step({ type: 'read', token: 1 });
+    node.step({ type: 'read', token: 2 });
+    node.pass(100);
+    expect(node.answer(b, 2).reads.map(({ token }) => token)).toEqual([1]);
+    expect(node.answer(b, 3).reads.map(({ token }) => token)).toEqual([2]);
+  });
+
   it('that come while a round is out share the next one', () => {
     const node = new Probe().reign();
     for (const token of [1, 2, 3, 4]) node.step({ type: 'read', token });
