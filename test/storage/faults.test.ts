@@ -66,6 +66,16 @@ describe('a disk that fails', () => {
     }
   });
 
+  it('writes the slots in turn, so that the one before is whole while the next is written', async () => {
+    const disk = new SimulatedFileSystem();
+    const storage = open(disk);
+    await load(storage);
+    disk.calls.length = 0;
+    for (let term = 1; term <= 4; term++) await append(storage, [write({ hardState: vote(term, 'a') })]);
+    const slots = disk.calls.filter((call) => call.startsWith('write hard-state')).map((call) => call.at(-1));
+    expect(slots).toEqual(['1', '0', '1', '0']);
+  });
+
   it('syncs the directory after every creation and rename, before what follows is written', async () => {
     const disk = new SimulatedFileSystem();
     const storage = open(disk, 4_096);
