@@ -1,10 +1,13 @@
 import type { Server } from 'node:http';
+import { join } from 'node:path';
 import { pino } from 'pino';
+import type { OpenEscrow } from './client/escrows.ts';
 import { type CommonOptions, numbersOf, resolveStartOptions } from './node/start-options.ts';
 import type { Logger } from './ports/logger.ts';
 import type { Transport } from './ports/transport.ts';
 import type { HandleUpgrade } from './service/assemble-node.ts';
 import { assembleNode, type RaftsmanNode } from './service/assemble-node.ts';
+import { FileEscrow } from './storage/file/file-escrow.ts';
 import { FileStorage } from './storage/file/file-storage.ts';
 import { SystemClock } from './system/system-clock.ts';
 import { SystemRandom } from './system/system-random.ts';
@@ -42,6 +45,7 @@ export async function startNode(options: StartNodeOptions): Promise<RaftsmanNode
       {
         transport,
         handleUpgrade,
+        openEscrow: escrowsIn(options.dataDir),
         storage: options.storage ?? new FileStorage({ directory: options.dataDir ?? '' }),
         clock: options.clock ?? new SystemClock(),
         random: options.random ?? new SystemRandom(),
@@ -49,6 +53,13 @@ export async function startNode(options: StartNodeOptions): Promise<RaftsmanNode
       },
     )
   ).node;
+}
+
+/** Beside the log, in the node's own directory. */
+function escrowsIn(dataDir: string | undefined): OpenEscrow | undefined {
+  if (dataDir === undefined) return undefined;
+  const directory = join(dataDir, 'escrow');
+  return (workerId) => Promise.resolve(new FileEscrow({ directory, workerId }));
 }
 
 /** Warnings and errors, to standard error: the application's own output stays its own. */

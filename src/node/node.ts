@@ -189,13 +189,15 @@ export class Node {
 
   /** Another voter takes over before this one goes, if there is one. */
   async #leave(): Promise<void> {
-    if (!this.#leads() || this.#handover.running) return;
-    const others = this.#options.mesh.peers().filter((peer) => peer.connected);
-    if (others.length === 0) return;
+    if (!this.#leads() || this.#handover.running || !this.#hasCompany()) return;
     const { logger } = this.#options;
     await this.#handover
       .run(undefined)
       .catch((error: unknown) => logger.warn({ err: error }, 'closing without a hand-over'));
+  }
+
+  #hasCompany(): boolean {
+    return this.#options.mesh.peers().some((peer) => peer.connected);
   }
 
   #leads(): boolean {
@@ -224,6 +226,8 @@ export class Node {
       transferEnded: (_group, ok, why) => this.#handover.ended(ok, why),
       peersChanged: () => {
         this.#dirty = true;
+        if (this.#closing !== undefined && !this.#hasCompany())
+          this.#handover.stop('nobody is left to take over');
       },
       slept: (forMs) => {
         const message = `the machine slept for ${Math.round(forMs)} ms`;

@@ -2,6 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { InvalidArgumentError } from '../base/errors.ts';
 import { bootId, clusterId, incarnation, mainGroup, type NodeId } from '../base/ids.ts';
+import { createQueueClient } from '../client/create-client.ts';
+import type { OpenEscrow } from '../client/escrows.ts';
+import type { Codec, Queue, QueueClient } from '../client/types.ts';
 import type { ClientAccount } from '../mesh/keyring.ts';
 import { createMesh } from '../mesh/mesh.ts';
 import { Node, type NodeOptions } from '../node/node.ts';
@@ -50,22 +53,33 @@ export interface NodePorts {
   readonly logger: Logger;
   /** Given by transports that take sockets of the application's server. */
   readonly handleUpgrade?: HandleUpgrade | undefined;
+  /** Where `node.queue(...).work` keeps the answers of providers; without it they die with the process. */
+  readonly openEscrow?: OpenEscrow | undefined;
 }
 
 /** A running node with everything that stands on it. `startNode` makes one. */
 export class RaftsmanNode extends Node {
   readonly #handleUpgrade: HandleUpgrade | undefined;
+  readonly #client: () => QueueClient;
 
-  constructor(options: NodeOptions, handleUpgrade: HandleUpgrade | undefined) {
+  constructor(options: NodeOptions, client: () => QueueClient, handleUpgrade: HandleUpgrade | undefined) {
     super(options);
+    this.#client = client;
     this.#handleUpgrade = handleUpgrade;
+  }
+
+  /** A queue of the cluster, as `connect` gives it, without a socket. It ends with the node. */
+  queue(name: string): Queue<Uint8Array>;
+  queue<T>(name: string, options: { readonly codec: Codec<T> }): Queue<T>;
+  queue<T>(name: string, options?: { readonly codec: Codec<T> }): Queue<T> | Queue<Uint8Array> {
+    return options === undefined ? this.#client().queue(name) : this.#client().queue(name, options);
   }
 
   /**
    * For `listen: false`: call it from your server's `upgrade` event.
    *
    * @returns false if the request is not for raftsman; the socket is then untouched.
-   * @throws InvalidArgumentError when the node was started with a transport of its own kind.
+   * @throws InvalidArgumentError when the node was started with a transport of another kind.
    */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
     if (this.#handleUpgrade === undefined) {
@@ -141,7 +155,10 @@ async function build(config: NodeConfig, ports: NodePorts, loaded: LoadedStorage
     pristine: loaded.pristine,
     groups: [{ id: mainGroup, core, machine }],
     mesh,
-    beforeClose: () => service.close(),
+    beforeClose: async () => {
+      await client?.close();
+      await service.close();
+    },
     edges: {
       service: (from, frame) => service.fromNode(from, frame),
       clientUp: (link) => service.clientUp(link),
@@ -149,7 +166,18 @@ async function build(config: NodeConfig, ports: NodePorts, loaded: LoadedStorage
       peerClosed: (peer) => service.peerClosed(peer),
     },
   };
-  const node = new RaftsmanNode(nodeOptions, ports.handleUpgrade);
+  // Made when it is first asked for: it has a session of its own.
+  let client: QueueClient | undefined;
+  const localClient = (): QueueClient => {
+    client ??= createQueueClient({
+      openChannel: async (options) => service.openLocal(options.client),
+      clock,
+      random,
+      openEscrow: ports.openEscrow,
+    });
+    return client;
+  };
+  const node: RaftsmanNode = new RaftsmanNode(nodeOptions, localClient, ports.handleUpgrade);
   const service: QueueService = new QueueService({
     group: node.group(),
     machine,
