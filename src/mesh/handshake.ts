@@ -40,6 +40,11 @@ export abstract class Handshake {
     this.over(() => this.link.refuse(refusal));
   }
 
+  /** This node closes. */
+  stop(): void {
+    this.over(() => this.link.end('closing'));
+  }
+
   protected abstract next(frame: Uint8Array): void;
   /** `refusal`: decided here. Otherwise the other side closed with `code`. */
   protected abstract failed(refusal: Refusal | undefined, code: number): void;

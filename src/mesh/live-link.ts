@@ -106,7 +106,7 @@ export class LiveLink {
   }
 }
 
-/** Sweeps links every quarter of a keep-alive; input that waits is read first, so that a stall of our own closes nothing (pitfall 82). */
+/** Sweeps links every half of a keep-alive; input that waits is read first, so that a stall of our own closes nothing (pitfall 82). */
 export class Sweeper {
   readonly #clock: Clock;
   readonly #sweep: (nowMs: number) => void;
@@ -118,7 +118,7 @@ export class Sweeper {
   }
 
   start(): void {
-    this.#next = this.#clock.after(keepAliveMs / 4, () => {
+    this.#next = this.#clock.after(keepAliveMs / 2, () => {
       this.#next = this.#clock.soon(() => {
         this.start();
         this.#sweep(this.#clock.monotonicMs());

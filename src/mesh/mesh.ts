@@ -98,7 +98,7 @@ class LinkMesh implements Mesh {
   async #close(): Promise<void> {
     this.#events = undefined;
     this.#sweeper.stop();
-    for (const handshake of this.#handshakes.values()) handshake.abandon('handshakeTimeout');
+    for (const handshake of this.#handshakes.values()) handshake.stop();
     for (const pair of this.#pairs.values()) pair.close();
     for (const live of this.#clients) live.end('closing');
     await this.#listener?.close();
@@ -106,7 +106,7 @@ class LinkMesh implements Mesh {
 
   #onLink(link: Link): void {
     const handshake = acceptLink(link, this.#acceptOwner());
-    if (this.#closing !== undefined) handshake.handshake.abandon('handshakeTimeout');
+    if (this.#closing !== undefined) handshake.handshake.stop();
     else if (this.#handshakes.size >= handshakesMax) handshake.handshake.abandon('tooManyLinks');
     else this.#handshakes.set(handshake.live, handshake.handshake);
   }

@@ -97,11 +97,15 @@ export class MeshNode {
 /** Meshes over one memory network in virtual time. */
 export class MeshWorld {
   readonly clock: VirtualClock = new VirtualClock();
-  readonly network: MemoryNetwork = new MemoryNetwork(this.clock);
+  readonly network: MemoryNetwork;
   readonly random: SeededRandom;
 
-  constructor(seed = 1) {
-    this.random = new SeededRandom(seed);
+  /** @param delayMsMax - deliveries take up to so long; each connection keeps its order. */
+  constructor(seed = 1, delayMsMax = 0) {
+    const random = new SeededRandom(seed);
+    this.random = random;
+    const delay = (callback: () => void) => this.clock.after(0.1 + random.next() * delayMsMax, callback);
+    this.network = new MemoryNetwork({ soon: delay });
   }
 
   node(id: string, settings: NodeSettings = {}): MeshNode {
