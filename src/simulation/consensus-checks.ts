@@ -69,6 +69,7 @@ export class ConsensusChecks {
       this.#apply.committed(life, view.commitIndex);
     };
     group.onView(look);
+    look();
     this.#watchApplied(life, group);
     node.on('problem', (problem) => {
       if (problem.kind === 'failed') this.#failed(name, problem.message);

@@ -40,7 +40,8 @@ export class HashMachine implements StateMachine {
 export async function assembleConsensusNode(
   { id, peers, process, transport, storage, logger }: NodePorts,
   machine: StateMachine,
-): Promise<Node> {
+  onBuilt: (node: Node) => void,
+): Promise<void> {
   const random = process.random;
   const cluster = 'world';
   const loaded = await storage.load({
@@ -80,7 +81,7 @@ export async function assembleConsensusNode(
     random,
     logger,
   });
-  return new Node({
+  const node = new Node({
     id,
     cluster,
     leaseMs: options.leaseMs,
@@ -96,6 +97,8 @@ export async function assembleConsensusNode(
     edges: { service: () => {}, clientUp: (link) => link.close(), peerUp: () => {}, peerClosed: () => {} },
     beforeClose: () => Promise.resolve(),
   });
+  onBuilt(node);
+  await node.start();
 }
 
 function hex(bytes: Uint8Array): string {

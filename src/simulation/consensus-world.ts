@@ -131,8 +131,10 @@ export class ConsensusWorld {
       world: this.#world,
       network,
       size,
-      assemble: (ports) =>
-        assembleConsensusNode(ports, new HashMachine((id, index) => this.#proposals.applied(id, index))),
+      assemble: (ports, onBuilt) => {
+        const machine = new HashMachine((id, index) => this.#proposals.applied(id, index));
+        return assembleConsensusNode(ports, machine, onBuilt);
+      },
       observer: {
         onStarted: (name, process, node) => {
           this.#checks.started(name, process, node);

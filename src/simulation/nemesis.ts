@@ -1,3 +1,4 @@
+import { isRaftAlone } from './checkers/observed-message.ts';
 import type { Coverage } from './coverage.ts';
 import { drawPartition, partitionShapes } from './partition-shapes.ts';
 import type { Prng } from './prng.ts';
@@ -106,7 +107,7 @@ export class Nemesis {
         stallMs: 1_200,
       };
     }
-    if (random.chance(0.3)) wrong.host.wallOffsetMs = random.between(-1e9, 1e9);
+    if (members.length >= 3 && random.chance(0.3)) wrong.host.wallOffsetMs = random.between(-1e9, 1e9);
   }
 
   #next(): void {
@@ -253,7 +254,8 @@ export class Nemesis {
   /** Log time holds against one wrong clock: steps of more would be another promise. */
   #clockStep(member: SimulatedMember): boolean {
     const wrong = this.#cluster.members.filter(({ host }) => Math.abs(host.wallOffsetMs) > 1_000);
-    const isAllowed = wrong.length === 0 || (wrong.length === 1 && wrong[0] === member);
+    const isMinority = this.#cluster.members.length >= 3;
+    const isAllowed = isMinority && (wrong.length === 0 || (wrong.length === 1 && wrong[0] === member));
     member.host.wallOffsetMs = isAllowed
       ? this.#random.pick([-1, 1]) * this.#random.pick([500, 1e5, 1e9])
       : 0;
@@ -304,6 +306,7 @@ export class Nemesis {
       duplicateChance: chance(),
       reorderChance: chance(),
       reorderMs: this.#random.pick([5, 300, 2_000]),
+      concerns: isRaftAlone,
     };
     this.#cluster.network.setMessageFaults(faults, this.#cluster.names);
     this.#note(`frames between nodes: ${JSON.stringify(faults)}`);

@@ -19,8 +19,8 @@ export interface NodePorts {
   readonly logger: Logger;
 }
 
-/** Puts a real node together over simulated ports and starts it. */
-export type AssembleNode = (ports: NodePorts) => Promise<Node>;
+/** Puts a real node together over simulated ports and starts it; tells of the node as soon as it is there. */
+export type AssembleNode = (ports: NodePorts, onBuilt: (node: Node) => void) => Promise<void>;
 
 /** What watches the cluster from outside. */
 export interface ClusterObserver {
@@ -118,12 +118,13 @@ export class SimulatedCluster {
     const storage = new SimulatedStorage(member.disk, process);
     const transport = this.network.transport(process, member.address);
     const logger = traceLogger(this.world, name);
-    try {
-      const node = await this.#assemble({ id: nodeId(name), peers, process, transport, storage, logger });
+    const onBuilt = (node: Node): void => {
       if (!process.isAlive) return;
       member.node = node;
       this.#observer.onStarted(name, process, node);
-      await node.start();
+    };
+    try {
+      await this.#assemble({ id: nodeId(name), peers, process, transport, storage, logger }, onBuilt);
     } catch (error) {
       if (process.isAlive) this.#crashed(member, error);
     }

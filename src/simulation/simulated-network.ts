@@ -20,6 +20,8 @@ export interface MessageFaults {
   readonly duplicateChance: number;
   readonly reorderChance: number;
   readonly reorderMs: number;
+  /** Frames for which it is false pass untouched. */
+  readonly concerns: (frame: Uint8Array) => boolean;
 }
 
 export const quickWire: WireProfile = {
@@ -139,8 +141,9 @@ export class SimulatedNetwork {
     return count;
   }
 
-  linkCount(): number {
-    return this.#links.size;
+  /** True while a connection between the two hosts is open at both ends. */
+  areLinked(a: string, b: string): boolean {
+    return [...this.#links].some((link) => link.isOpen && link.other.isOpen && isBetween(link, a, b));
   }
 
   transport(process: SimulatedProcess, address: string): Transport {
@@ -214,14 +217,15 @@ export class SimulatedNetwork {
     if (meddling === undefined || from.sentCount <= handshakeFrames) return false;
     if (!meddling.between.has(from.hostName) || !meddling.between.has(from.other.hostName)) return false;
     const { faults } = meddling;
+    if (parcel.type !== 'frame' || !faults.concerns(parcel.bytes)) return false;
     if (this.#random.chance(faults.dropChance)) {
       this.#faultCounts.dropped += 1;
-      if (parcel.type === 'frame') from.release(parcel.bytes.length);
+      from.release(parcel.bytes.length);
       return true;
     }
     if (this.#random.chance(faults.duplicateChance)) {
       this.#faultCounts.duplicated += 1;
-      this.#shipLate(from, copyOf(parcel), faults.reorderMs);
+      this.#shipLate(from, { ...parcel, bytes: parcel.bytes.slice() }, faults.reorderMs);
       return false;
     }
     if (!this.#random.chance(faults.reorderChance)) return false;
@@ -419,8 +423,4 @@ function wire(from: string, to: string): string {
 function isBetween(link: SimulatedLink, a: string, b: string): boolean {
   const hosts = [link.hostName, link.other.hostName];
   return hosts.includes(a) && hosts.includes(b) && a !== b;
-}
-
-function copyOf(parcel: Parcel): Parcel {
-  return parcel.type === 'frame' ? { type: 'frame', bytes: parcel.bytes.slice() } : parcel;
 }

@@ -165,7 +165,13 @@ describe('the simulated network', () => {
   it('drops, repeats and reorders frames between nodes when told to', async () => {
     const pair = new Pair();
     const { near, far } = await pair.connect();
-    const faults = { dropChance: 0.2, duplicateChance: 0.2, reorderChance: 0.2, reorderMs: 30 };
+    const faults = {
+      dropChance: 0.2,
+      duplicateChance: 0.2,
+      reorderChance: 0.2,
+      reorderMs: 30,
+      concerns: () => true,
+    };
     pair.network.setMessageFaults(faults, ['a', 'b']);
     for (const frame of frames(200)) near.link.send(frame);
     await pair.world.run(1_000);

@@ -16,7 +16,8 @@ export class ApplyChecker {
   /** `life` names one process of one node. `digest` is undefined where it was not taken. */
   applied(life: string, entry: ObservedEntry, digest: string | undefined): void {
     const progress = this.#of(life);
-    if (entry.index !== progress.applied + 1) {
+    // The first entry that is seen of a process may be any: it may have begun before it was watched.
+    if (progress.applied > 0 && entry.index !== progress.applied + 1) {
       this.#judge.violated('I9', `${life} applied ${entry.index} after ${progress.applied}`);
     }
     progress.applied = entry.index;

@@ -32,14 +32,23 @@ const codec = msgpack.createCodec({});
 
 /** @returns the Raft messages of a peer frame that was sent after the handshake. */
 export function observeFrame(frame: Uint8Array): readonly ObservedMessage[] {
-  if (frame.length === 0) return [];
-  const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.length);
-  const tuple: unknown = msgpack.decode(bytes, { codec });
-  if (!Array.isArray(tuple)) return [];
-  return tuple.slice(1).flatMap((item: unknown) => {
+  return itemsOf(frame).flatMap((item) => {
     if (!Array.isArray(item) || !Array.isArray(item[1])) return [];
     return [observe(item[1])];
   });
+}
+
+/** @returns true if the frame holds Raft messages only, which may be lost and repeated; requests of clients rely on their order. */
+export function isRaftAlone(frame: Uint8Array): boolean {
+  const items = itemsOf(frame);
+  return items.length > 0 && items.every((item) => Array.isArray(item));
+}
+
+function itemsOf(frame: Uint8Array): readonly unknown[] {
+  if (frame.length === 0) return [];
+  const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.length);
+  const tuple: unknown = msgpack.decode(bytes, { codec });
+  return Array.isArray(tuple) ? tuple.slice(1) : [];
 }
 
 function observe(fields: readonly unknown[]): ObservedMessage {

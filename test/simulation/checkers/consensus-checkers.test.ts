@@ -225,8 +225,9 @@ describe('the apply checker', () => {
 
   it('rejects a gap, a commit index that falls, and applying beyond it (I9)', () => {
     const { judge, apply } = make();
-    apply.applied('a/1', entry(2, 1), undefined);
-    apply.committed('a/1', 1);
+    apply.applied('a/1', entry(1, 1), undefined);
+    apply.applied('a/1', entry(3, 1), undefined);
+    apply.committed('a/1', 2);
     apply.committed('b/1', 5);
     apply.committed('b/1', 4);
     expect(broken(judge)).toEqual(['I9', 'I9', 'I9']);

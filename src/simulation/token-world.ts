@@ -1,0 +1,382 @@
+import type { QueueClient } from '../client/types.ts';
+import type { Permission } from '../mesh/types.ts';
+import { assembleNode } from '../service/assemble-node.ts';
+import { QueueMachine } from '../service/queue-machine.ts';
+import { AuthorizationServer } from './authorization-server.ts';
+import { AnswerChecker } from './checkers/answer-checker.ts';
+import { Judge } from './checkers/judge.ts';
+import { QueueHistory } from './checkers/queue-history.ts';
+import { ClientNemesis } from './client-nemesis.ts';
+import { ConsensusChecks } from './consensus-checks.ts';
+import { Coverage } from './coverage.ts';
+import { Nemesis } from './nemesis.ts';
+import type { Prng } from './prng.ts';
+import {
+  frontEnd,
+  jobber,
+  jobIds,
+  jobsOf,
+  providers,
+  type Shop,
+  tokenIds,
+  tokenIn,
+  tokensOf,
+  updater,
+} from './programs.ts';
+import { ReleaseProbe } from './release-probe.ts';
+import { ScopeUser } from './scope-user.ts';
+import type { SeedOptions, SeedReport } from './seed-report.ts';
+import { type Program, SimulatedClient, sleep } from './simulated-client.ts';
+import { addressOf, SimulatedCluster, type SimulatedMember } from './simulated-cluster.ts';
+import { SimulatedNetwork } from './simulated-network.ts';
+import type { SimulatedProcess } from './simulated-process.ts';
+import { BusyLoopError, World } from './world.ts';
+
+const livenessMs = 20_000;
+const settleMs = 40_000;
+const calmMs = 4_000;
+const transcriptLines = 60;
+/** The state machine is compared at every so many entries; its digest reads all of its state. */
+const digestEvery = 16;
+
+const clusterName = 'world';
+const peerSecret = 'the secret of the members of this world';
+const secrets = {
+  web: 'the secret of the front ends of this world',
+  updater: 'the secret of the updaters of this world',
+  admin: 'the secret of the operators of this world',
+} as const;
+const may: Readonly<Record<keyof typeof secrets, readonly Permission[]>> = {
+  web: ['put', 'get'],
+  updater: ['take', 'get'],
+  admin: ['admin', 'get', 'put', 'take'],
+};
+
+/** How rotating tasks are treated; longer than any client is cut off. */
+const suspectMs = 15_000;
+const policy = { leadMs: 4_000, urgentMs: 1_000, sessionTimeoutMs: 3_000 };
+
+/** The whole of the first slice: nodes, queue, gateways, front ends, updaters and a provider, under faults. */
+export class TokenWorld {
+  readonly #seed: number;
+  readonly #world: World;
+  readonly #random: Prng;
+  readonly #judge: Judge;
+  readonly #coverage = new Coverage();
+  readonly #checks: ConsensusChecks;
+  readonly #scopeUser: ScopeUser;
+  readonly #network: SimulatedNetwork;
+  readonly #cluster: SimulatedCluster;
+  readonly #nemesis: Nemesis;
+  readonly #clientNemesis: ClientNemesis;
+  readonly #shop: Shop;
+  readonly #clients: readonly SimulatedClient[];
+  readonly #stops = new AbortController();
+  readonly #unconverged: string[] = [];
+
+  constructor(seed: number, { onLine }: SeedOptions = {}) {
+    this.#seed = seed;
+    this.#world = new World(seed);
+    if (onLine !== undefined) this.#world.trace.follow(onLine);
+    this.#random = this.#world.random.fork('tokens');
+    const size = this.#random.pick([1, 3, 3, 3, 5]);
+    this.#coverage.count(`size ${size}`);
+    this.#judge = new Judge(() => this.#world.nowMs());
+    this.#judge.onViolation(({ invariant, message }) =>
+      this.#world.note(`VIOLATION ${invariant}: ${message}`),
+    );
+    this.#checks = new ConsensusChecks(this.#judge, size, digestEvery);
+    this.#scopeUser = new ScopeUser(this.#checks.scopes, this.#coverage, this.#random.fork('scopes'));
+    this.#network = new SimulatedNetwork(this.#world, this.#world.random.fork('network'));
+    this.#cluster = this.#makeCluster(size);
+    this.#checks.watch(this.#cluster);
+    this.#watchAnswers();
+    this.#shop = {
+      tokens: new QueueHistory(this.#judge),
+      jobs: new QueueHistory(this.#judge),
+      provider: new AuthorizationServer(this.#world, this.#random.fork('provider'), this.#judge),
+      coverage: this.#coverage,
+      pending: new Set(),
+      isOpen: true,
+    };
+    this.#clients = this.#makeClients();
+    this.#nemesis = this.#makeNemesis();
+    this.#clientNemesis = this.#makeClientNemesis();
+  }
+
+  async run(): Promise<SeedReport> {
+    try {
+      await this.#live();
+    } catch (error) {
+      if (!(error instanceof BusyLoopError)) throw error;
+      this.#judge.violated('R1', `a process runs without waiting: ${error.message}`);
+    }
+    return this.#report();
+  }
+
+  async #live(): Promise<void> {
+    for (const name of this.#cluster.names) {
+      this.#world.after(this.#random.between(0, 300), () => void this.#cluster.start(name));
+    }
+    this.#client('admin', 'admin', (client, process) => void this.#configure(client, process)).start();
+    for (const client of this.#clients)
+      this.#world.after(this.#random.between(0, 1_000), () => client.start());
+    this.#world.after(this.#random.between(500, 4_000), () => {
+      this.#nemesis.start();
+      this.#clientNemesis.start();
+    });
+    await this.#world.run(this.#random.between(12_000, 35_000));
+    this.#world.note('--- the faults end');
+    await this.#nemesis.stop();
+    this.#clientNemesis.stop();
+    this.#scopeUser.isMoody = false;
+    if (await this.#converges()) await this.#audit();
+  }
+
+  /** L1 and L2. */
+  async #converges(): Promise<boolean> {
+    await this.#world.run(this.#world.nowMs() + livenessMs, () => this.#hasLeader());
+    if (!this.#hasLeader()) return this.#didNot('have a leader within 10 election timeouts (L1)');
+    await this.#world.run(this.#world.nowMs() + 3_000);
+    this.#world.note('--- nothing new is begun');
+    this.#shop.isOpen = false;
+    this.#stops.abort(new Error('the shop closes'));
+    await this.#world.run(this.#world.nowMs() + settleMs, () => this.#isSettled());
+    if (!this.#isSettled()) return this.#didNot(`settle (L1): ${this.#explainUnsettled()}`);
+    const changes = this.#checks.leaderChanges;
+    await this.#world.run(this.#world.nowMs() + calmMs);
+    if (this.#checks.leaderChanges !== changes) this.#didNot('keep its leader in calm weather (L2)');
+    return true;
+  }
+
+  /** The books are compared with what is stored in the end; then clients leave in all the ways there are. */
+  async #audit(): Promise<void> {
+    let isDone = false;
+    const auditor = this.#client('auditor', 'admin', (client) => {
+      void this.#readAll(client).then(
+        () => {
+          isDone = true;
+        },
+        (error: unknown) => this.#didNot(`answer the auditor: ${String(error)}`),
+      );
+    });
+    auditor.start();
+    await this.#world.run(this.#world.nowMs() + 20_000, () => isDone);
+    if (!isDone) this.#didNot('answer the auditor');
+    const probe = new ReleaseProbe({
+      world: this.#world,
+      cluster: this.#cluster,
+      judge: this.#judge,
+      coverage: this.#coverage,
+      random: this.#random.fork('probe'),
+      wiped: this.#nemesis.wiped,
+      client: (name, program) => this.#client(name, 'admin', program),
+    });
+    await probe.run();
+  }
+
+  async #readAll(client: QueueClient): Promise<void> {
+    for (const id of jobIds) {
+      const found = await jobsOf(client).get(id);
+      this.#shop.jobs.final(id, found && { content: found.payload, version: found.version });
+    }
+    for (const id of tokenIds) {
+      const found = await tokensOf(client).get(id);
+      this.#shop.tokens.final(id, found && { content: found.payload, version: found.version });
+      if (found !== undefined && found.state !== 'buried') this.#judgeStored(id, tokenIn(found.payload));
+    }
+  }
+
+  /** A1 seen from the other end: where every answer arrived, the newest refresh token is the stored one. */
+  #judgeStored(id: string, stored: string): void {
+    const { provider } = this.#shop;
+    const family = stored.split('.')[0]!;
+    const newest = provider.currentToken(family);
+    if (newest === undefined || !provider.everyAnswerArrived(family)) return;
+    this.#coverage.count('reached A1 stored');
+    if (stored !== newest)
+      this.#judge.violated('A1', `${id} holds ${stored}, the provider issued ${newest} and was heard`);
+  }
+
+  #didNot(what: string): false {
+    this.#world.note(`UNCONVERGED: the cluster did not ${what}`);
+    this.#unconverged.push(`the cluster did not ${what}`);
+    return false;
+  }
+
+  #healthy(): readonly SimulatedMember[] {
+    return this.#cluster.members.filter((member) => member.name !== this.#nemesis.wiped);
+  }
+
+  #hasLeader(): boolean {
+    const leader = this.#cluster.leader();
+    return leader !== undefined && this.#healthy().every((one) => one.node?.view().leaderId === leader.name);
+  }
+
+  #pending(): number {
+    return [...this.#shop.pending].filter(({ process }) => process.isAlive).length;
+  }
+
+  #isSettled(): boolean {
+    if (this.#pending() > 0 || this.#clients.some((client) => client.isUp && client.escrow.size > 0))
+      return false;
+    const marks = this.#healthy().map(markOf);
+    return this.#hasLeader() && marks[0] !== undefined && marks.every((mark) => mark === marks[0]);
+  }
+
+  #explainUnsettled(): string {
+    const nodes = this.#healthy().map(
+      (member) => `${member.name}: ${member.node?.view().state} ${markOf(member)}`,
+    );
+    const escrows = this.#clients.map((client) => `${client.name}: ${client.escrow.size}`);
+    return `${this.#pending()} calls pending; ${nodes.join('; ')}; escrows ${escrows.join(' ')}`;
+  }
+
+  #makeCluster(size: number): SimulatedCluster {
+    return new SimulatedCluster({
+      world: this.#world,
+      network: this.#network,
+      size,
+      assemble: async ({ id, peers, process, transport, storage, logger }, onBuilt) => {
+        const clients = Object.entries(secrets).map(([account, secret]) => ({
+          account,
+          secrets: [secret],
+          may: new Set(may[account as keyof typeof secrets]),
+        }));
+        const config = { id, cluster: clusterName, peers, secrets: [peerSecret], clients, numbers: {} };
+        const ports = { transport, storage, clock: process, random: process.random, logger };
+        const { node } = await assembleNode(config, ports);
+        onBuilt(node);
+      },
+      observer: {
+        onStarted: (name, process, node) => {
+          this.#checks.started(name, process, node);
+          this.#scopeUser.run(name, process, node);
+        },
+        onCrash: (name, error) => this.#crashed(name, error),
+      },
+    });
+  }
+
+  #watchAnswers(): void {
+    const answers = new AnswerChecker(this.#judge);
+    const nodes = new Set(this.#cluster.names);
+    this.#network.observe((from, to, frame) => {
+      const isAnswer = nodes.has(from.hostName) && !nodes.has(to.hostName) && from.sentCount > 2;
+      if (isAnswer) answers.sent(frame);
+    });
+  }
+
+  #makeClients(): readonly SimulatedClient[] {
+    const random = this.#random.fork('clients');
+    const clients: SimulatedClient[] = [];
+    for (let i = 1; i <= random.pick([1, 2, 3]); i += 1) {
+      clients.push(
+        this.#client(`u${i}`, 'updater', updater(this.#shop, random.fork('u'), `u${i}`, this.#stops.signal)),
+      );
+    }
+    for (let i = 1; i <= random.pick([1, 2]); i += 1) {
+      clients.push(this.#client(`j${i}`, 'updater', jobber(this.#shop, random.fork('j'))));
+    }
+    for (let i = 1; i <= random.pick([1, 2]); i += 1) {
+      clients.push(
+        this.#client(`f${i}`, 'web', frontEnd(this.#shop, random.fork('f'), random.pick([40, 150]))),
+      );
+    }
+    return clients;
+  }
+
+  #client(name: string, account: keyof typeof secrets, program: Program): SimulatedClient {
+    return new SimulatedClient({
+      world: this.#world,
+      network: this.#network,
+      random: this.#random.fork(name),
+      name,
+      account,
+      secret: secrets[account],
+      endpoints: this.#cluster.names.map(addressOf),
+      program,
+      onCrash: (crashed, error) => this.#crashed(crashed, error),
+    });
+  }
+
+  #crashed(name: string, error: unknown): void {
+    this.#judge.violated('R2', `${name} crashed: ${error instanceof Error ? error.stack : String(error)}`);
+  }
+
+  #makeNemesis(): Nemesis {
+    return new Nemesis({
+      cluster: this.#cluster,
+      random: this.#random.fork('nemesis'),
+      coverage: this.#coverage,
+      onWiped: (name) => this.#checks.wiped(name),
+    });
+  }
+
+  #makeClientNemesis(): ClientNemesis {
+    return new ClientNemesis({
+      world: this.#world,
+      network: this.#network,
+      random: this.#random.fork('client nemesis'),
+      coverage: this.#coverage,
+      clients: this.#clients,
+      nodes: this.#cluster.names,
+      provider: this.#shop.provider,
+    });
+  }
+
+  /** Says how the queues and providers behave, again and again until the cluster has heard it. */
+  async #configure(client: QueueClient, process: SimulatedProcess): Promise<void> {
+    const tokens = tokensOf(client);
+    const steps = [
+      () => tokens.setPolicy(policy),
+      () => jobsOf(client).setPolicy(policy),
+      () => tokens.setProvider(providers.rotating, { kind: 'rotating', suspectMs, onUnknown: 'retry' }),
+      () => tokens.setProvider(providers.burying, { kind: 'rotating', suspectMs, onUnknown: 'bury' }),
+      () => tokens.setProvider(providers.fixed, { kind: 'static' }),
+      () => jobsOf(client).setProvider(providers.fixed, { kind: 'static' }),
+    ];
+    for (const step of steps) {
+      for (;;) {
+        try {
+          await step();
+          break;
+        } catch {
+          await sleep(process, 200);
+        }
+      }
+    }
+    await client.close();
+  }
+
+  #report(): SeedReport {
+    const { dropped, duplicated, reordered, refusedDials } = this.#network.faultCounts();
+    this.#coverage.add({
+      'frame dropped': dropped,
+      'frame duplicated': duplicated,
+      'frame reordered': reordered,
+    });
+    this.#coverage.count('dial refused', refusedDials);
+    for (const { disk } of this.#cluster.members) this.#coverage.count('torn write', disk.tornWrites);
+    for (const [name, times] of this.#shop.provider.faultCounts())
+      this.#coverage.count(`provider ${name}`, times);
+    for (const [name, times] of this.#judge.coverage) this.#coverage.count(`reached ${name}`, times);
+    return {
+      seed: this.#seed,
+      steps: this.#world.steps(),
+      violations: this.#judge.violations,
+      unconverged: this.#unconverged,
+      coverage: this.#coverage.toJSON(),
+      traceHash: this.#world.trace.hash(),
+      lines: this.#world.trace.last(transcriptLines),
+    };
+  }
+}
+
+/** Where a node stands: the last index it applied and the state there. */
+function markOf({ node }: SimulatedMember): string | undefined {
+  const group = node?.group();
+  if (group === undefined) return undefined;
+  const size = group.machine instanceof QueueMachine ? group.machine.digest() : '';
+  return `${group.applied().index} ${size}`;
+}
