@@ -3,13 +3,13 @@ import type { NodeId } from '../base/ids.ts';
 import { encodeBootstrap } from './bootstrap.ts';
 import type { Campaign } from './campaign.ts';
 import type { Core } from './core.ts';
+import { Handover } from './handover.ts';
 import { entryBytes } from './log.ts';
 import { uncommittedWindowsMax } from './options.ts';
 import { hasQuorum, quorumValue } from './quorum.ts';
 import { Replication } from './replication.ts';
 import { Rounds } from './rounds.ts';
 import type { Stamps } from './stamps.ts';
-import { Transfer } from './transfer.ts';
 import type {
   AppendEntriesReply,
   EntryKind,
@@ -28,10 +28,9 @@ export class Leader {
   readonly #core: Core;
   readonly #replication: Replication;
   readonly #rounds: Rounds;
+  readonly #handover: Handover;
   readonly #stamps: Stamps;
   readonly #exclusiveFromMs: number;
-  #transfer: Transfer | undefined;
-  #transferCount = 0;
   #heartbeatAtMs = 0;
   #termStartIndex: LogIndex = 0;
   #noopIndex: LogIndex = 0;
@@ -44,6 +43,7 @@ export class Leader {
     this.#rounds = new Rounds(core.id, core.nowMs);
     this.#exclusiveFromMs = Math.max(core.nowMs, campaign.promisedUntilMs, core.promises.untilMs());
     this.#replication = new Replication(core);
+    this.#handover = new Handover(core, this.#replication, this.#rounds, this.#exclusiveFromMs);
   }
 
   /** Opens the term: entry 1 if there is none, then the no-op that lets older entries commit (pitfall 12). */
@@ -67,7 +67,7 @@ export class Leader {
     const { disk, options } = this.#core;
     return Math.min(
       this.#heartbeatAtMs,
-      this.#transfer?.deadlineMs ?? Number.POSITIVE_INFINITY,
+      this.#handover.deadlineMs,
       this.#isAlone() ? Number.POSITIVE_INFINITY : this.#quorumDeadlineMs(),
       this.#isAlone() ? Number.POSITIVE_INFINITY : disk.stalledAtMs(options.electionTimeoutMinMs),
     );
@@ -88,15 +88,15 @@ export class Leader {
   }
 
   get transferringTo(): NodeId | undefined {
-    return this.#transfer?.to;
+    return this.#handover.to;
   }
 
   /** Leadership ends: what waits on it is refused. Called by `Core` alone. */
   end(): void {
     const { outbox } = this.#core;
     for (const token of this.#rounds.takeAllReads()) outbox.reads.push({ token, refused: 'notLeader' });
-    if (this.#transfer !== undefined) {
-      const ok = this.#transfer.sent;
+    if (this.#handover.isActive) {
+      const ok = this.#handover.isSent;
       outbox.transfer = { ok, why: ok ? 'another node took over' : 'leadership was lost' };
     }
   }
@@ -115,7 +115,7 @@ export class Leader {
         return;
       }
     }
-    if (this.#transfer !== undefined && nowMs >= this.#transfer.deadlineMs) this.#abortTransfer();
+    if (nowMs >= this.#handover.deadlineMs) this.#abortTransfer();
     if (nowMs >= this.#heartbeatAtMs) this.#startRound();
   }
 
@@ -149,7 +149,7 @@ export class Leader {
   }
 
   onFreshNoop(): void {
-    if (this.#transfer !== undefined) return;
+    if (this.#handover.isActive) return;
     this.#appendNoop();
     this.#startRound();
   }
@@ -183,7 +183,7 @@ export class Leader {
     }
     this.#replication.onReply(from, message);
     this.#advanceCommit();
-    this.#tryTimeoutNow();
+    this.#handover.advance();
   }
 
   onRoundReply(from: NodeId, message: RoundReply): void {
@@ -196,34 +196,22 @@ export class Leader {
     this.#rounds.answer(from, message.round);
     this.#confirmRounds();
     this.#replication.onRoundReply(from, message);
-    this.#tryTimeoutNow();
+    this.#handover.advance();
   }
 
   /** Hands leadership over; a transfer that is under way is replaced. */
   onTransfer(to: NodeId | undefined, scopeClosed: boolean): void {
-    const { members, id, outbox, nowMs, options } = this.#core;
-    const target = to ?? this.#bestSuccessor();
-    if (target === undefined || target === id || !members.isVoter(target)) {
-      outbox.transfer = { ok: false, why: target === undefined ? 'no other voter' : 'not another voter' };
-      return;
-    }
-    if (this.#transfer?.sent) this.#abortTransfer();
-    this.#transferCount += 1;
-    const deadlineMs = nowMs + options.electionTimeoutMinMs;
-    this.#transfer = new Transfer(target, this.#transferCount, scopeClosed, deadlineMs);
-    outbox.transfer = undefined;
-    this.#tryTimeoutNow();
+    if (this.#handover.isSent) this.#abortTransfer();
+    const { outbox } = this.#core;
+    const why = this.#handover.begin(to, scopeClosed);
+    outbox.transfer = why === undefined ? undefined : { ok: false, why };
   }
 
   /** Steps down, and asks the best voter that has the whole log to take over; its voters' promises are waited out. */
   abdicate(unwillingMs: number): void {
     const core = this.#core;
     if (this.#isAlone()) return;
-    const successor = this.#bestSuccessor();
-    if (successor !== undefined && this.#replication.matchIndex(successor) === core.log.lastIndex) {
-      this.#transferCount += 1;
-      this.#sendTimeoutNow(successor, this.#transferCount, false);
-    }
+    this.#handover.askToTakeOver();
     core.unwillingUntilMs = core.nowMs + unwillingMs;
     core.becomeFollower(core.term, undefined);
   }
@@ -233,7 +221,7 @@ export class Leader {
     logBytesMax: number,
     addedBytes: number,
   ): 'transferring' | 'logFull' | 'busy' | undefined {
-    if (this.#transfer !== undefined) return 'transferring';
+    if (this.#handover.isActive) return 'transferring';
     if (logBytes > logBytesMax) return 'logFull';
     const uncommittedBytesMax = uncommittedWindowsMax * this.#core.options.inflightBytesMax;
     return this.#uncommittedBytes + addedBytes >= uncommittedBytesMax ? 'busy' : undefined;
@@ -300,7 +288,7 @@ export class Leader {
 
   /** Once the handover left, a new promise would only make the successor wait. */
   #leaseAskedMs(): number {
-    return this.#transfer?.sent ? 0 : this.#core.options.leaseMs;
+    return this.#handover.isSent ? 0 : this.#core.options.leaseMs;
   }
 
   #confirmRounds(): void {
@@ -316,52 +304,13 @@ export class Leader {
     this.#stamps.settle(members.allVoters());
   }
 
-  #tryTimeoutNow(): void {
-    const transfer = this.#transfer;
-    const { log, nowMs } = this.#core;
-    if (transfer === undefined || transfer.sent) return;
-    if (this.#replication.matchIndex(transfer.to) !== log.lastIndex) return;
-    transfer.sent = true;
-    this.#sendTimeoutNow(transfer.to, transfer.id, transfer.scopeClosed && nowMs >= this.#exclusiveFromMs);
-  }
-
-  /** @param withRelease - the scope is closed and no earlier leader can hold one: voters may forget their promises. */
-  #sendTimeoutNow(to: NodeId, transferId: number, withRelease: boolean): void {
-    const { term, log, members } = this.#core;
-    const round = this.#rounds.current;
-    this.#rounds.voidLease();
-    const release = withRelease ? { term, round } : undefined;
-    this.#core.send(to, { type: 'timeoutNow', term, index: log.lastIndex, transferId, release });
-    if (!withRelease) return;
-    for (const id of members.others) {
-      if (members.isVoter(id)) this.#core.send(id, { type: 'release', term, round });
-    }
-  }
-
   /** The deadline passed: proposals resume (pitfall 58), and a no-op makes a late TimeoutNow name too old a log (pitfall 59). */
   #abortTransfer(): void {
-    const wasSent = this.#transfer?.sent;
-    this.#transfer = undefined;
+    const wasSent = this.#handover.giveUp();
     this.#core.outbox.transfer = { ok: false, why: 'the successor did not take over in time' };
     if (!wasSent) return;
     this.#appendNoop();
     this.#startRound();
-  }
-
-  /** The other voter with the longest log, then the freshest answer, then the lowest id. */
-  #bestSuccessor(): NodeId | undefined {
-    const { members } = this.#core;
-    let best: NodeId | undefined;
-    for (const id of members.others) {
-      if (members.isVoter(id) && (best === undefined || this.#isBetter(id, best))) best = id;
-    }
-    return best;
-  }
-
-  #isBetter(a: NodeId, b: NodeId): boolean {
-    const matchA = this.#replication.matchIndex(a);
-    const matchB = this.#replication.matchIndex(b);
-    return matchA !== matchB ? matchA > matchB : this.#rounds.answered(a) > this.#rounds.answered(b);
   }
 
   #quorumDeadlineMs(): number {
