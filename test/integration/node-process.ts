@@ -110,6 +110,16 @@ export class ProcessCluster {
   readonly directory: string = mkdtempSync(join(tmpdir(), 'raftsman-processes-'));
   readonly nodes: Map<string, NodeProcess> = new Map();
   readonly #peers: Record<string, string> = {};
+  readonly #options: object;
+
+  /** @param options - of every node, beside those of this harness. */
+  constructor(options: object = {}) {
+    this.#options = options;
+  }
+
+  get addresses(): readonly string[] {
+    return Object.values(this.#peers);
+  }
 
   async start(ids: readonly string[] = ['a', 'b', 'c']): Promise<void> {
     const ports = await freePorts(ids.length);
@@ -126,6 +136,7 @@ export class ProcessCluster {
       listen: { host: '127.0.0.1', port: Number(new URL(this.#peers[id] ?? '').port) },
       peers: this.#peers,
       secret: 'a secret of at least thirty-two bytes',
+      ...this.#options,
     });
     this.nodes.set(id, node);
     return node;
