@@ -1,9 +1,9 @@
 import { once } from 'node:events';
-import { type NodeOptions, startNode } from '../src/index.ts';
+import { type StartNodeOptions, startNode } from '../src/index.ts';
 import { meetBench } from './processes.ts';
 
 /** A node as an application embeds it: default settings, files on disk. */
-const bench = await meetBench<NodeOptions>();
+const bench = await meetBench<StartNodeOptions>();
 const node = await startNode(bench.options);
 bench.onCommand((command) => {
   if (command.type === 'transfer') node.transferLeadership().catch((error: unknown) => console.error(error));

@@ -24,6 +24,7 @@ const tokensOf = (client: QueueClient): Queue<Token> => client.queue(queueName, 
 const tokens = tokensOf(everywhere);
 
 const journal: JournalEvent[] = [];
+const counts = new Map<JournalEvent['type'], number>();
 const kills: Kill[] = [];
 const watch = new LapseWatch(async (family, from) => {
   const record = await tokens.get(family, { read: from }).catch(() => undefined);
@@ -71,6 +72,7 @@ async function readJournal(): Promise<void> {
   const events: readonly JournalEvent[] = JSON.parse(await response.text());
   for (const event of events) {
     journal.push(event);
+    counts.set(event.type, (counts.get(event.type) ?? 0) + 1);
     watch.note(event);
   }
 }
@@ -80,8 +82,7 @@ async function readStats(): Promise<void> {
   if (stats === undefined) return; // between two leaders
   suspects += Math.max(0, stats.states.suspect - suspectsBefore);
   suspectsBefore = stats.states.suspect;
-  const count = (type: JournalEvent['type']): number =>
-    journal.reduce((sum, event) => sum + (event.type === type ? 1 : 0), 0);
+  const count = (type: JournalEvent['type']): number => counts.get(type) ?? 0;
   const progress: Progress = {
     bands: stats.bands,
     states: stats.states,

@@ -4,6 +4,8 @@ import type { Lapse } from './verdict.ts';
 /** Looks at a token shortly before it expires, and then again and again until a newer one is stored. */
 const lookAheadMs = 150;
 const lookAgainMs = 40;
+/** A token that is stored before our copy of the journal names it is looked up again. */
+const unknownMs = 100;
 
 /**
  * Counts access tokens that expired before a newer one was stored. The expiries are the authorisation server's; what is stored
@@ -37,11 +39,14 @@ export class LapseWatch {
   }
 
   #watch(family: string, access: string): void {
-    const expiresAt = this.#expiresAt.get(access) ?? Date.now() + lookAheadMs * 2; // issued a moment ago, not yet in our journal
-    setTimeout(
-      () => void this.#look(family, access, expiresAt),
-      Math.max(0, expiresAt - lookAheadMs - Date.now()),
-    ).unref();
+    const expiresAt = this.#expiresAt.get(access);
+    const lookAt = expiresAt === undefined ? Date.now() + unknownMs : expiresAt - lookAheadMs;
+    const look = () => {
+      if (this.#stopped) return;
+      if (expiresAt === undefined) this.#watch(family, access);
+      else void this.#look(family, access, expiresAt);
+    };
+    setTimeout(look, Math.max(0, lookAt - Date.now())).unref();
   }
 
   async #look(family: string, access: string, expiresAt: number): Promise<void> {

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import Provider, { type ClientMetadata, type KoaContextWithOIDC } from 'oidc-provider';
 import { fingerprint, type Granted, type JournalEvent } from './journal.ts';
 import { providers, type Settings } from './settings.ts';
-import { memoryAdapters } from './token-adapter.ts';
+import { memoryStore } from './token-adapter.ts';
 
 /**
  * A real authorisation server on loopback, and its journal: what it granted, rotated, answered and revoked. It knows nothing of
@@ -52,6 +52,7 @@ class DemoAuthorizationServer implements AuthorizationServer {
     { readonly call: number; readonly worker: string; readonly at: number }
   >();
   readonly #familyOf = new Map<string, string>();
+  readonly #store = memoryStore((family) => this.#record({ type: 'revoked', at: Date.now(), family }));
   #provider: Provider | undefined;
   #calls = 0;
 
@@ -64,10 +65,7 @@ class DemoAuthorizationServer implements AuthorizationServer {
     this.issuer = await listenOnLoopback(this.#web);
     this.journalUrl = await listenOnLoopback(this.#control);
     const provider = new Provider(this.issuer, {
-      adapter: memoryAdapters({
-        consumed: () => {},
-        revoked: (family) => this.#record({ type: 'revoked', at: Date.now(), family }),
-      }),
+      adapter: this.#store.adapterFor,
       clients: providers.map((name) => this.#client(name)),
       jwks: { keys: [signingKey()] },
       cookies: { keys: [randomBytes(32).toString('hex')] },
@@ -150,7 +148,7 @@ class DemoAuthorizationServer implements AuthorizationServer {
     const refreshToken = await new provider.RefreshToken(common).save();
     const access = new provider.AccessToken({ ...common, expiresIn });
     const accessToken = await access.save();
-    const expiresAt = Math.floor(Date.now() / 1_000) * 1_000 + expiresIn * 1_000;
+    const expiresAt = this.#store.expiresAt(accessToken);
     this.#familyOf.set(fingerprint(refreshToken), id);
     this.#record({
       type: 'granted',
@@ -177,9 +175,10 @@ class DemoAuthorizationServer implements AuthorizationServer {
   }
 
   #issued(context: KoaContextWithOIDC): void {
-    const { AccessToken, RefreshToken, RotatedRefreshToken } = context.oidc.entities;
+    const { RefreshToken, RotatedRefreshToken } = context.oidc.entities;
     const about = this.#about(context);
-    if (about === undefined || AccessToken === undefined || RefreshToken === undefined) return;
+    if (about === undefined || RefreshToken === undefined) return;
+    const accessToken = answered(context.body, 'access_token');
     const refresh = fingerprint(answered(context.body, 'refresh_token'));
     this.#familyOf.set(refresh, about.family);
     this.#record({
@@ -188,8 +187,8 @@ class DemoAuthorizationServer implements AuthorizationServer {
       ...about,
       client: RefreshToken.clientId ?? '',
       refresh,
-      access: fingerprint(answered(context.body, 'access_token')),
-      expiresAt: (AccessToken.exp ?? 0) * 1_000,
+      access: fingerprint(accessToken),
+      expiresAt: this.#store.expiresAt(accessToken),
       rotated: RotatedRefreshToken !== undefined,
     });
   }

@@ -1,20 +1,21 @@
 import type { Adapter, AdapterPayload } from 'oidc-provider';
 
-/** What the journal hears from the store itself, whatever the provider's events say. */
-export interface AdapterEvents {
-  /** A refresh token was marked as spent. */
-  consumed(family: string): void;
-  /** Everything of a grant was dropped. */
-  revoked(family: string): void;
+/** What the authorisation server remembers, and what the journal hears from it, whatever the provider's events say. */
+export interface TokenStore {
+  /** What `oidc-provider` asks for: one adapter per model over one map. */
+  adapterFor(model: string): Adapter;
+  /** When an access token expires, in Unix ms. */
+  expiresAt(accessToken: string): number;
 }
 
-/** @returns the constructor that `oidc-provider` asks for: one adapter per model over one map. */
-export function memoryAdapters(events: AdapterEvents): (model: string) => Adapter {
+/** @param revoked - called once when everything of a grant is dropped. */
+export function memoryStore(revoked: (family: string) => void): TokenStore {
   const stored = new Map<string, AdapterPayload>();
   const keysOfGrant = new Map<string, Set<string>>();
   const revokedGrants = new Set<string>();
 
-  return (model) => {
+  const expiresAt = (accessToken: string) => (stored.get(`AccessToken:${accessToken}`)?.exp ?? 0) * 1_000;
+  const adapterFor = (model: string): Adapter => {
     const keyOf = (id: string) => `${model}:${id}`;
     const familyOf = (grantId: string) => stored.get(`Grant:${grantId}`)?.accountId ?? '';
     return {
@@ -35,9 +36,7 @@ export function memoryAdapters(events: AdapterEvents): (model: string) => Adapte
       },
       async consume(id) {
         const payload = stored.get(keyOf(id));
-        if (payload === undefined) return;
-        payload.consumed = Math.floor(Date.now() / 1_000);
-        if (model === 'RefreshToken') events.consumed(payload.accountId ?? '');
+        if (payload !== undefined) payload.consumed = Math.floor(Date.now() / 1_000);
       },
       async destroy(id) {
         stored.delete(keyOf(id));
@@ -47,8 +46,9 @@ export function memoryAdapters(events: AdapterEvents): (model: string) => Adapte
         keysOfGrant.delete(grantId);
         if (revokedGrants.has(grantId)) return; // the provider asks once per model
         revokedGrants.add(grantId);
-        events.revoked(familyOf(grantId));
+        revoked(familyOf(grantId));
       },
     };
   };
+  return { adapterFor, expiresAt };
 }

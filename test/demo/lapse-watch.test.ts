@@ -57,6 +57,16 @@ describe('the watch for lapses', () => {
     expect(watch.lapses.map((lapse) => lapse.at)).toEqual([10_000, 21_900]);
   });
 
+  it('waits for the journal to name a token that it finds stored', async () => {
+    const watch = watching((now) => (now < 8_000 ? 'a0' : 'a1'));
+    await vi.advanceTimersByTimeAsync(12_000);
+    watch.note(issue('a1', 8_000));
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(watch.lapses).toEqual([]);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(watch.lapses).toEqual([{ family: 'one', at: 18_000 }]);
+  });
+
   it('judges nothing after it was stopped', async () => {
     const watch = watching(() => 'a0');
     watch.stop();

@@ -87,6 +87,9 @@ describe('the authorisation server of the demo', () => {
       refresh: fingerprint(answer.refresh_token ?? ''),
     });
     expect(answered).toMatchObject({ type: 'answered', finished: true });
+    const lifetimeMs = issued?.type === 'issued' ? issued.expiresAt - issued.at : 0;
+    expect(lifetimeMs).toBeGreaterThan((settings.lifetimeSeconds - 1) * 1_000 - 100);
+    expect(lifetimeMs).toBeLessThanOrEqual(settings.lifetimeSeconds * 1_000);
   });
 
   it('gives its journal without a single token in it', async () => {
