@@ -53,8 +53,8 @@ export interface FileSystem {
 }
 
 /** Payloads are secrets: nobody but the owner reads them. */
-export const fileMode = 0o600;
-export const directoryMode = 0o700;
+const fileMode = 0o600;
+const directoryMode = 0o700;
 
 export const nodeFileSystem: FileSystem = {
   open: (path, mode, done) => open(path, mode, fileMode, done),

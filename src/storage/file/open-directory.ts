@@ -53,8 +53,9 @@ export async function openDirectory(files: Files, directory: string, wanted: Wan
   mergeHardStates(recovered.groups, found.table.hardStates, found.table.logSequence);
   const { groups, last, lastSequence: sequence, tornBytes, hasUnvouched } = recovered;
   const fd = await repairTail(files, directory, last);
+  let slots: SlotFile | undefined;
   try {
-    const slots = await SlotFile.open(files, directory, seed, found);
+    slots = await SlotFile.open(files, directory, seed, found);
     await slots.save({ logSequence: sequence, syncedSequence: sequence, hardStates: hardStatesOf(groups) });
     return {
       identity,
@@ -65,6 +66,7 @@ export async function openDirectory(files: Files, directory: string, wanted: Wan
       hasUnvouched,
     };
   } catch (error) {
+    await slots?.close(files);
     await files.close(fd);
     throw error;
   }
