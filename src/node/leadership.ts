@@ -49,18 +49,19 @@ export class OpenScope implements Leadership {
     return this.remainingMs() > 0;
   }
 
-  remainingMs(): number {
+  // Bound, so that a callback may take them apart: ({ assertHeld, signal }) => ...
+  readonly remainingMs: () => number = () => {
     if (this.#ended !== undefined) return 0;
     const standing = this.#look();
     if ('remainingMs' in standing) return standing.remainingMs;
     this.end(standing.lost);
     return 0;
-  }
+  };
 
-  assertHeld(): void {
+  readonly assertHeld: () => void = () => {
     if (this.held) return;
     throw new LeadershipLostError(this.term, this.#ended ?? 'the lease ran out');
-  }
+  };
 
   end(why: string): void {
     if (this.#ended !== undefined) return;

@@ -193,7 +193,7 @@ export class Node {
     const { logger } = this.#options;
     await this.#handover
       .run(undefined)
-      .catch((error: unknown) => logger.warn({ err: error }, 'closing without a hand-over'));
+      .catch((error: unknown) => logger.info({ err: error }, 'closing without a hand-over'));
   }
 
   #hasCompany(): boolean {

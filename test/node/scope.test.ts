@@ -228,6 +228,15 @@ describe('the scope ends', () => {
     expect(leadership.signal.aborted).toBe(true);
   });
 
+  it('also for a callback that took its leadership apart', async () => {
+    const { node, leadership } = await opened();
+    const { assertHeld, remainingMs } = leadership;
+    expect(remainingMs()).toBeGreaterThan(0);
+    assertHeld();
+    node.clock.jump(leaseMs);
+    expect(assertHeld).toThrow(LeadershipLostError);
+  });
+
   it('for good: a renewal that was late changes nothing', async () => {
     const { node, leadership } = await opened();
     node.clock.jump(leaseMs - marginMs + 1);
