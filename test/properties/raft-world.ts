@@ -108,7 +108,9 @@ export class World {
   readonly #tokenOfScope = new Map<string, number>();
   #tokenMax = 0;
   #token = 0;
+  /** Every output, word for word, once `isRecorded` is set. */
   readonly transcript: string[] = [];
+  isRecorded = false;
 
   constructor(seed: number, size: number, faults: Faults) {
     this.#random = mulberry(seed);
@@ -320,6 +322,7 @@ export class World {
 
   #carryOut(machine: Machine, input: Input, output: Output): void {
     const { view } = output;
+    if (this.isRecorded) this.transcript.push(`${machine.id} ${JSON.stringify(output)}`);
     if (view.failed !== undefined) this.fail(`${machine.id} failed: ${view.failed}`);
     if (output.rejected > 0)
       this.fail(`${machine.id} rejected ${JSON.stringify(input)} view ${JSON.stringify(view)}`);
