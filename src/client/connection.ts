@@ -67,12 +67,9 @@ export class Connection {
 
   /** Gives the link up and dials another, as `client` from now on. The session goes on elsewhere. */
   move(client: ClientId = this.#client): void {
-    this.#client = client;
     const channel = this.#channel;
-    if (channel === undefined) return;
-    this.send(this.#control('move'), nothing);
-    this.#bundler?.flush();
-    this.#drop(channel);
+    if (channel !== undefined) this.#leave(channel);
+    this.#client = client;
   }
 
   close(): void {
@@ -147,8 +144,16 @@ export class Connection {
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.#drop(channel);
+      this.#leave(channel);
     }
+  }
+
+  /** Gives up a link that may still stand: its node must not take that for the end of the session. */
+  #leave(channel: ClientChannel): void {
+    if (channel !== this.#channel) return;
+    this.send(this.#control('move'), nothing);
+    this.#bundler?.flush();
+    this.#drop(channel);
   }
 
   #drop(channel: ClientChannel): void {
@@ -169,7 +174,7 @@ export class Connection {
       this.send(this.#control('ping'), nothing);
       this.#watch();
       // After a stall of our own the node's frames wait to be read: they are newer than the timer.
-      if (this.#isSilent()) this.#clock.soon(() => (this.#isSilent() ? this.#drop(channel) : undefined));
+      if (this.#isSilent()) this.#clock.soon(() => (this.#isSilent() ? this.#leave(channel) : undefined));
     });
   }
 

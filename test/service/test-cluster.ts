@@ -144,8 +144,10 @@ export interface TestSocket {
   readonly client: ClientId;
   readonly channel: ClientChannel;
   readonly link: ClientLink;
-  /** Messages from the client are not delivered any more. */
+  /** Nothing of the client reaches the node any more, not even that it closed. */
   frozen: boolean;
+  /** Nothing of the node reaches the client any more. */
+  mute: boolean;
   closedWith: number | undefined;
   /** Breaks the socket: how the node sees it. */
   cut(byForNode: ClosedBy): void;
@@ -160,6 +162,8 @@ export class TestCluster {
   readonly sockets: TestSocket[] = [];
   readonly log: LogEntry[] = [];
   readonly warnings: string[] = [];
+  /** Every frame that left a node for another. */
+  readonly frames: { readonly from: NodeId; readonly to: NodeId; readonly frame: Buffer }[] = [];
   fate: Fate = 'commit';
   leader: NodeId | undefined;
   term = 0;
@@ -247,12 +251,15 @@ export class TestCluster {
   dial(id: string, client: ClientId, may: ReadonlySet<Permission> = everything): TestSocket {
     const { service } = this.node(id);
     const clock = this.clock;
-    let isOpen = true;
+    // What was sent before the close arrives before it.
+    const open = { node: true, client: true };
     const end = (byForNode: ClosedBy, byForClient: ClosedBy): void => {
-      if (!isOpen) return;
-      isOpen = false;
-      clock.soon(() => link.onClose?.(byForNode));
-      clock.soon(() => channel.onClose?.(byForClient));
+      clock.soon(() => {
+        if (open.node && !socket.frozen) link.onClose?.(byForNode);
+        if (open.client) channel.onClose?.(byForClient);
+        open.node &&= socket.frozen;
+        open.client = false;
+      });
     };
     const link: ClientLink = {
       account: 'test',
@@ -260,7 +267,8 @@ export class TestCluster {
       may,
       clientId: client,
       remoteAddress: 'test',
-      send: (message) => void clock.soon(() => (isOpen ? channel.onFrame?.(message) : undefined)),
+      send: (message) =>
+        void clock.soon(() => (open.client && !socket.mute ? channel.onFrame?.(message) : undefined)),
       queuedBytes: () => 0,
       pause: () => {},
       close: (reason) => {
@@ -272,7 +280,7 @@ export class TestCluster {
     };
     const channel: ClientChannel = {
       send: (message) =>
-        void clock.soon(() => (isOpen && !socket.frozen ? link.onFrame?.(message) : undefined)),
+        void clock.soon(() => (open.node && !socket.frozen ? link.onFrame?.(message) : undefined)),
       queuedBytes: () => 0,
       close: () => end('remote', 'local'),
       onFrame: undefined,
@@ -280,7 +288,16 @@ export class TestCluster {
     };
     const node = nodeId(id);
     const cut = (byForNode: ClosedBy): void => end(byForNode, 'timeout');
-    const socket: TestSocket = { node, client, channel, link, frozen: false, closedWith: undefined, cut };
+    const socket: TestSocket = {
+      node,
+      client,
+      channel,
+      link,
+      frozen: false,
+      mute: false,
+      closedWith: undefined,
+      cut,
+    };
     this.sockets.push(socket);
     service.clientUp(link);
     return socket;
@@ -288,7 +305,8 @@ export class TestCluster {
 
   #send(from: NodeId, to: NodeId, frame: Uint8Array): boolean {
     if (!this.connected(from, to)) return false;
-    const copy = Uint8Array.from(frame);
+    const copy = Buffer.from(frame);
+    this.frames.push({ from, to, frame: copy });
     this.clock.soon(() => {
       if (this.connected(from, to)) this.node(to).service.fromNode(from, copy);
     });
