@@ -92,7 +92,7 @@ const wiring: ReadonlySet<string> = new Set([
 ]);
 
 /** The real adapters, which nothing deterministic may touch. */
-const realAdapters = /^src\/(?:system|cli|transport\/websocket|storage\/file)/;
+const realAdapters = /^src\/(?:system\/|cli\/|transport\/websocket|storage\/file)/;
 
 const clocks =
   /\b(?:Date\b|performance\b|setTimeout\b|setInterval\b|setImmediate\b|Math\.random\b|randomBytes\b|randomUUID\b|randomInt\b|randomFillSync\b|randomFill\b|getRandomValues\b|hrtime\b|AbortSignal\.timeout\b|process\.uptime\b|os\.uptime\b)/;
