@@ -358,6 +358,31 @@ describe('segments', () => {
     expect(await outcome(diskOf(files, { [names[4]!]: repeated }))).toBe('LOG_CORRUPT');
   });
 
+  it('hold no batch twice, also one that would change nothing', async () => {
+    const disk = new SimulatedFileSystem();
+    const storage = open(disk);
+    await load(storage);
+    await append(storage, [write({ hardState: vote(1, 'a') })]);
+    const once = Buffer.from(disk.files(directory).get(segment)!);
+    const twice = Buffer.concat([once, once.subarray(segmentLayout.headerBytes)]);
+    expect(await outcome(diskOf(copyOf(disk), { [segment]: twice }))).toBe('LOG_CORRUPT');
+  });
+
+  it('keep nothing of a torn tail behind the batches that are written over it', async () => {
+    const disk = new SimulatedFileSystem();
+    const storage = open(disk, 4_096);
+    await load(storage);
+    await append(storage, [write({ entries: log(1, 1, 1, 10_000) })]);
+    const torn = disk.files(directory).get(segment)!.subarray(0, 9_000);
+    const again = diskOf(copyOf(disk), { [segment]: torn });
+    const next = open(again, 4_096);
+    expect((await load(next)).tornBytes).toBeGreaterThan(8_000);
+    for (let index = 1; index <= 15; index++)
+      await append(next, [write({ entries: log(index, index, 1, 300) })]);
+    again.crash(() => 0);
+    expect((await stateOf(again)).entries).toHaveLength(15);
+  });
+
   it('ignore files that are none of theirs', async () => {
     const { files, state } = await recordSegments();
     const changes = {
