@@ -98,8 +98,8 @@ export class QueueHandle<T> implements Queue<T> {
     return { ...rest, payload: this.#deps.codec.decode(payload), expiresAt: expiresAtMs, ageMs };
   }
 
-  work(handler: WorkHandler<T>, options: WorkOptions): Promise<void> {
-    return this.#deps.work(handler, options);
+  async work(handler: WorkHandler<T>, options: WorkOptions): Promise<void> {
+    await this.#deps.work(handler, options);
   }
 
   async stats(options: CallOptions = {}): Promise<QueueStats> {

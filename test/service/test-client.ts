@@ -11,6 +11,8 @@ export interface TestClientOptions {
   readonly may?: ReadonlySet<Permission>;
   readonly openEscrow?: OpenEscrow;
   readonly seed?: number;
+  /** Endpoints that refuse to be dialled from the start. */
+  readonly down?: readonly string[];
 }
 
 export interface TestClient {
@@ -25,7 +27,7 @@ export interface TestClient {
 export function testClient(cluster: TestCluster, options: TestClientOptions = {}): TestClient {
   const { endpoints = ['a', 'b', 'c'], may = everything, openEscrow, seed = 7 } = options;
   const sockets: TestSocket[] = [];
-  const down = new Set<string>();
+  const down = new Set<string>(options.down);
   let dialCount = 0;
   const client = createQueueClient({
     clock: cluster.clock,

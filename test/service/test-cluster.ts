@@ -22,6 +22,11 @@ export type Fate =
   /** Neither committed nor answered. */
   | 'stall';
 
+/** How long things take; all within the 20 ms that a test waits. */
+const clientHopMs = 0.2;
+const nodeHopMs = 0.5;
+const commitMs = 1;
+
 interface Proposal {
   readonly command: Uint8Array;
   readonly done: (result: ProposeResult) => void;
@@ -72,11 +77,14 @@ class TestGroup implements GroupHandle {
 
   propose(command: Uint8Array, done: (result: ProposeResult) => void): void {
     this.#cluster.proposalCount++;
-    if (this.#proposals.push({ command, done }) === 1) this.#cluster.clock.soon(() => this.#append());
+    if (this.#proposals.push({ command, done }) === 1)
+      this.#cluster.clock.after(commitMs, () => this.#append());
   }
 
   read(done: (result: 'ok' | 'notLeader' | 'busy' | 'closed') => void): void {
-    this.#cluster.clock.soon(() => done(this.#cluster.leader === this.nodeId ? 'ok' : 'notLeader'));
+    this.#cluster.clock.after(commitMs, () =>
+      done(this.#cluster.leader === this.nodeId ? 'ok' : 'notLeader'),
+    );
   }
 
   onView(listener: (view: RaftView) => void): () => void {
@@ -254,7 +262,7 @@ export class TestCluster {
     // What was sent before the close arrives before it.
     const open = { node: true, client: true };
     const end = (byForNode: ClosedBy, byForClient: ClosedBy): void => {
-      clock.soon(() => {
+      clock.after(clientHopMs, () => {
         if (open.node && !socket.frozen) link.onClose?.(byForNode);
         if (open.client) channel.onClose?.(byForClient);
         open.node &&= socket.frozen;
@@ -268,7 +276,9 @@ export class TestCluster {
       clientId: client,
       remoteAddress: 'test',
       send: (message) =>
-        void clock.soon(() => (open.client && !socket.mute ? channel.onFrame?.(message) : undefined)),
+        void clock.after(clientHopMs, () =>
+          open.client && !socket.mute ? channel.onFrame?.(message) : undefined,
+        ),
       queuedBytes: () => 0,
       pause: () => {},
       close: (reason) => {
@@ -280,7 +290,9 @@ export class TestCluster {
     };
     const channel: ClientChannel = {
       send: (message) =>
-        void clock.soon(() => (open.node && !socket.frozen ? link.onFrame?.(message) : undefined)),
+        void clock.after(clientHopMs, () =>
+          open.node && !socket.frozen ? link.onFrame?.(message) : undefined,
+        ),
       queuedBytes: () => 0,
       close: () => end('remote', 'local'),
       onFrame: undefined,
@@ -307,7 +319,7 @@ export class TestCluster {
     if (!this.connected(from, to)) return false;
     const copy = Buffer.from(frame);
     this.frames.push({ from, to, frame: copy });
-    this.clock.soon(() => {
+    this.clock.after(nodeHopMs, () => {
       if (this.connected(from, to)) this.node(to).service.fromNode(from, copy);
     });
     return true;
