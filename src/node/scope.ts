@@ -1,6 +1,6 @@
 import { ClosedError, InvalidArgumentError, LeadershipLostError } from '../base/errors.ts';
 import type { Lease, RaftView } from '../raft/types.ts';
-import { type Leadership, OpenScope, type Standing } from './leadership.ts';
+import { type LeaderCallback, OpenScope, type RunWhileLeaderOptions, type Standing } from './leadership.ts';
 
 /** How long a callback may go on after its signal has aborted, unless it says otherwise. */
 export const drainMsDefault = 5_000;
@@ -10,17 +10,6 @@ export const unwillingMsMax = 60_000;
 
 /** A fresh no-op that the core did not take (its log was full) is asked for again so much later. */
 const askAgainAfterMs = 1_000;
-
-export interface RunWhileLeaderOptions {
-  /** Ends the run: the scope closes, the callback drains, the promise resolves. */
-  readonly signal?: AbortSignal | undefined;
-  /** How long the callback may go on after `leadership.signal` has aborted before it is an overrun; 5,000 by default. */
-  readonly drainMs?: number | undefined;
-  /** A callback that throws: hand over and try again later (`retry`, the default), or hand over and reject (`stop`). */
-  readonly onError?: 'retry' | 'stop' | undefined;
-}
-
-export type LeaderCallback = (leadership: Leadership) => unknown;
 
 /** What a scope asks of the node around it. */
 export interface ScopeHost {
@@ -54,6 +43,8 @@ interface Draining {
   readonly drainMs: number;
   readonly untilMs: number;
   overrun: boolean;
+  /** The last term that was given up because of it. */
+  abdicatedTerm: number;
 }
 
 /**
@@ -219,7 +210,7 @@ export class Scope {
 
   #ended(runner: Runner): void {
     const { drainMs } = runner;
-    this.#draining = { drainMs, untilMs: this.#host.nowMs() + drainMs, overrun: false };
+    this.#draining = { drainMs, untilMs: this.#host.nowMs() + drainMs, overrun: false, abdicatedTerm: 0 };
     this.#host.wake();
   }
 
@@ -268,7 +259,11 @@ export class Scope {
       this.#host.overrun(open.term, draining.drainMs);
       this.#tellDrained();
     }
-    if (this.#host.view().role === 'leader') this.#host.abdicate(unwillingMsMax);
+    const { role, term } = this.#host.view();
+    // Once per term: the only voter of a cluster goes on leading whatever it is asked, and each request is another turn.
+    if (role !== 'leader' || term === draining.abdicatedTerm) return;
+    draining.abdicatedTerm = term;
+    this.#host.abdicate(unwillingMsMax);
   }
 
   #finish(runner: Runner, why: string): void {

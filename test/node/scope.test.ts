@@ -6,8 +6,8 @@ import {
   NodeFailedError,
 } from '../../src/base/errors.ts';
 import { nodeId } from '../../src/base/ids.ts';
-import type { Leadership } from '../../src/node/leadership.ts';
-import { type RunWhileLeaderOptions, Scope, type ScopeHost } from '../../src/node/scope.ts';
+import type { Leadership, RunWhileLeaderOptions } from '../../src/node/leadership.ts';
+import { Scope, type ScopeHost } from '../../src/node/scope.ts';
 import type { Lease, RaftView } from '../../src/raft/types.ts';
 import { firstView } from './fakes.ts';
 import { VirtualClock } from './virtual-clock.ts';
@@ -413,6 +413,9 @@ describe('the callback', () => {
     await node.pass(5_000);
     expect(node.asked).toEqual(['overrun 2 500']);
     await node.lead(5, 20);
+    expect(node.asked).toEqual(['overrun 2 500', 'abdicate 60000']);
+    // The only voter stays leader: asking again each turn would keep the loop busy for ever.
+    await node.pass(5_000);
     expect(node.asked).toEqual(['overrun 2 500', 'abdicate 60000']);
     expect(work.held).toHaveLength(1);
     node.follow(6);
