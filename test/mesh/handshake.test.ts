@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { InvalidOptionError } from '../../src/base/errors.ts';
 import { bootId, clientId, clusterId, mainGroup, nodeId } from '../../src/base/ids.ts';
 import { hashOfPeers } from '../../src/mesh/admission.ts';
+import { labels } from '../../src/mesh/handshake.ts';
 import { Keyring, keyIdOf, proofOf } from '../../src/mesh/keyring.ts';
 import { handshakesMax, handshakeTimeoutMs } from '../../src/mesh/limits.ts';
 import type { Link } from '../../src/ports/transport.ts';
@@ -310,6 +311,11 @@ describe('secrets', () => {
     );
     const twins = ['x', 'y'].map((account) => ({ account, secrets: [clientSecret], may }));
     expect(() => new Keyring([peerSecret], twins)).toThrow(InvalidOptionError);
+  });
+
+  it('prove under another label for each direction and kind of link', () => {
+    const all = Object.values(labels).flatMap((pair) => Object.values(pair));
+    expect(new Set(all).size).toBe(4);
   });
 
   it('give proofs in which no part can move into its neighbour', () => {

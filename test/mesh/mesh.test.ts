@@ -37,6 +37,8 @@ describe('mesh', () => {
         await node.start();
         await world.clock.advance(world.random.next() * 4);
       }
+      await world.clock.advance(30);
+      expect(nodes.map((node) => node.connected().length)).toEqual([2, 2, 2]);
       await world.clock.advance(2_000);
       expect(world.network.connections()).toHaveLength(3);
       for (const node of nodes) {

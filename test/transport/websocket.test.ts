@@ -188,7 +188,7 @@ describe('a WebSocket link', () => {
     link.close();
   });
 
-  it('reports SIGKILL of the other process as closed by remote, within milliseconds', async () => {
+  it('reports SIGKILL of the other process as closed by remote, long before silence would tell', async () => {
     const program = `
       import { WebSocketServer } from 'ws';
       const server = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => '${subprotocol}' });
@@ -209,7 +209,7 @@ describe('a WebSocket link', () => {
     const killedMs = performance.now();
     child.kill('SIGKILL');
     await until(() => closes.length > 0);
-    expect(performance.now() - killedMs).toBeLessThan(250);
+    expect(performance.now() - killedMs).toBeLessThan(2_000);
     expect(closes).toEqual([['remote', 1006]]);
   });
 
