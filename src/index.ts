@@ -58,7 +58,7 @@ export type { Permission } from './mesh/types.ts';
 export type { Explanation } from './node/explain.ts';
 export type { TransferResult } from './node/handover.ts';
 export type { Health, NodeState, Warning } from './node/health.ts';
-export type { Leadership } from './node/leadership.ts';
+export type { LeaderCallback, Leadership, RunWhileLeaderOptions } from './node/leadership.ts';
 export type {
   MemberStatus,
   NodeEvents,
@@ -67,7 +67,6 @@ export type {
   NodeView,
   ScopeErrorEvent,
 } from './node/node-events.ts';
-export type { LeaderCallback, RunWhileLeaderOptions } from './node/scope.ts';
 export type { ClientOptions } from './node/start-options.ts';
 export type { GroupHandle, ProposeResult } from './node/types.ts';
 export type {

@@ -24,21 +24,27 @@ export class Introduction {
 
   update(view: RaftView): void {
     this.#view = view;
-    const { clusterId, term, leaderId, membership } = view;
-    const hello = { clusterId, pristine: this.#pristine, term, leaderId };
+    const { clusterId, membership } = view;
     const clusterChanged = this.#said?.clusterId !== clusterId;
-    if (this.#said === undefined || !isSame(this.#said, hello)) this.#mesh.setLocal(hello);
-    this.#said = hello;
+    this.#sayHello(view);
     if (this.#membership === membership && !clusterChanged) return;
     this.#membership = membership;
     const members = [...membership.voters, ...membership.learners];
     const admitted = new Map(members.map((member) => [member.id, member.incarnation]));
     this.#mesh.setMembers(clusterId === undefined ? undefined : admitted);
   }
-}
 
-function isSame(a: LocalHello, b: LocalHello): boolean {
-  return (
-    a.clusterId === b.clusterId && a.pristine === b.pristine && a.term === b.term && a.leaderId === b.leaderId
-  );
+  /** Called for every entry that commits, and hardly ever new. */
+  #sayHello({ clusterId, term, leaderId }: RaftView): void {
+    const said = this.#said;
+    const pristine = this.#pristine;
+    const isSame =
+      said?.term === term &&
+      said.leaderId === leaderId &&
+      said.clusterId === clusterId &&
+      said.pristine === pristine;
+    if (isSame) return;
+    this.#said = { clusterId, pristine, term, leaderId };
+    this.#mesh.setLocal(this.#said);
+  }
 }

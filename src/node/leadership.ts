@@ -16,6 +16,17 @@ export interface Leadership {
   assertHeld(): void;
 }
 
+export interface RunWhileLeaderOptions {
+  /** Ends the run: the scope closes, the callback drains, the promise resolves. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long the callback may go on after `leadership.signal` has aborted before it is an overrun; 5,000 by default. */
+  readonly drainMs?: number | undefined;
+  /** A callback that throws: hand over and try again later (`retry`, the default), or hand over and reject (`stop`). */
+  readonly onError?: 'retry' | 'stop' | undefined;
+}
+
+export type LeaderCallback = (leadership: Leadership) => unknown;
+
 /** What is known now: how long the scope still lasts, or why it is over. */
 export type Standing = { readonly remainingMs: number } | { readonly lost: string };
 

@@ -2,20 +2,23 @@ import {
   ClosedError,
   DeadlineExceededError,
   InvalidArgumentError,
-  NodeFailedError,
   NotLeaderError,
   TransferFailedError,
 } from '../base/errors.ts';
 import { mainGroup, type NodeId } from '../base/ids.ts';
 import type { MeshProblem } from '../mesh/types.ts';
-import { Driver, type DriverEvents, type DriverOptions } from './driver.ts';
+import { Attention } from './attention.ts';
+import { Driver } from './driver.ts';
+import type { DriverEvents, DriverOptions } from './driver-types.ts';
 import type { Explanation } from './explain.ts';
 import type { Group } from './group.ts';
 import { Handover, type TransferResult } from './handover.ts';
+import type { LeaderCallback, RunWhileLeaderOptions } from './leadership.ts';
 import type { NodeEvents, NodeProblem, NodeStatus, NodeView } from './node-events.ts';
 import { Reporter, slowDiskMessage } from './reporter.ts';
-import { type LeaderCallback, type RunWhileLeaderOptions, Scope, type ScopeHost } from './scope.ts';
+import { Scope, type ScopeHost } from './scope.ts';
 import type { GroupHandle } from './types.ts';
+import { type WaitForLeaderOptions, waitForLeader } from './wait-for-leader.ts';
 import { type NodeListener, Watchers } from './watchers.ts';
 
 /** The scope ends so long before the lease can: this, or a twentieth of the lease if that is more. */
@@ -40,8 +43,9 @@ export class Node {
   readonly #handover: Handover;
   readonly #watchers: Watchers;
   readonly #reporter: Reporter;
-  #dirty = true;
+  readonly #attention = new Attention();
   #closing: Promise<void> | undefined;
+  #asideCount = 0;
 
   constructor(options: NodeOptions) {
     this.id = options.id;
@@ -124,26 +128,12 @@ export class Node {
    *
    * @throws DeadlineExceededError after `timeoutMs`, with the reason; `signal.reason` when aborted; ClosedError, NodeFailedError.
    */
-  async waitForLeader(
-    options: { readonly signal?: AbortSignal | undefined; readonly timeoutMs?: number | undefined } = {},
-  ): Promise<NodeView & { readonly leaderId: string }> {
-    const { signal, timeoutMs } = options;
-    signal?.throwIfAborted();
-    const late = new AbortController();
-    const timer =
-      timeoutMs === undefined ? undefined : this.#options.clock.after(timeoutMs, () => late.abort());
-    const either = signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]);
-    try {
-      for await (const view of this.observe({ signal: either })) {
-        if (view.leaderId !== null) return { ...view, leaderId: view.leaderId };
-      }
-    } finally {
-      timer?.cancel();
-    }
-    signal?.throwIfAborted();
-    if (late.signal.aborted)
-      throw new DeadlineExceededError(`within ${timeoutMs} ms: ${this.explain().summary}`);
-    throw this.#reporter.failure ?? new ClosedError('the node is closed');
+  async waitForLeader(options: WaitForLeaderOptions = {}): Promise<NodeView & { readonly leaderId: string }> {
+    const { clock } = this.#options;
+    const view = await waitForLeader((either) => this.observe(either), clock, options);
+    if (view !== undefined) return view;
+    if (this.#reporter.isOver) throw this.#reporter.failure ?? new ClosedError('the node is closed');
+    throw new DeadlineExceededError(`within ${options.timeoutMs} ms: ${this.explain().summary}`);
   }
 
   /**
@@ -218,14 +208,15 @@ export class Node {
   #driverEvents(): DriverEvents {
     return {
       stepped: (group, changed) => {
-        if (changed) this.#dirty = true;
-        if (group === this.#main) this.#scope.afterStep();
+        if (group !== this.#main) return;
+        this.#scope.afterStep();
+        if (changed) this.#attention.stepped(group.view());
       },
       turnEnded: (nowMs) => this.#turnEnded(nowMs),
       heard: (from, message) => this.#reporter.heard(from, message),
       transferEnded: (_group, ok, why) => this.#handover.ended(ok, why),
       peersChanged: () => {
-        this.#dirty = true;
+        this.#attention.wake();
         if (this.#closing !== undefined && !this.#hasCompany())
           this.#handover.stop('nobody is left to take over');
       },
@@ -236,7 +227,9 @@ export class Node {
       },
       stalled: (forMs) => {
         const message = `this process did not run for ${Math.round(forMs)} ms`;
-        this.#options.logger.warn({ forMs }, message);
+        // The scope of a leader outlives a short one, and followers forgive it.
+        if (forMs < this.#options.electionTimeoutMs / 2) this.#options.logger.debug({ forMs }, message);
+        else this.#options.logger.warn({ forMs }, message);
       },
       synced: (tookMs) => {
         if (this.#reporter.synced(tookMs)) {
@@ -251,10 +244,8 @@ export class Node {
   #turnEnded(nowMs: number): number {
     this.#scope.evaluate(nowMs);
     const isolatedAtMs = this.#reporter.isolatedAtMs(this.#main.view(), nowMs);
-    if (this.#dirty || !Number.isFinite(isolatedAtMs)) {
-      this.#dirty = false;
-      this.#watchers.update(this.view());
-    }
+    const isolated = !Number.isFinite(isolatedAtMs);
+    if (this.#attention.isDue(nowMs) || isolated) this.#watchers.update(this.view());
     return Math.min(isolatedAtMs, this.#scope.deadlineMs(nowMs));
   }
 
@@ -266,7 +257,7 @@ export class Node {
   }
 
   #meshProblem(problem: MeshProblem): void {
-    this.#dirty = true;
+    this.#attention.wake();
     this.#reporter.meshProblem(problem);
     this.#problem({ kind: problem.kind, message: problem.message, peer: problem.peer });
     this.#driver.wake();
@@ -299,11 +290,18 @@ export class Node {
   async #stepAside(unwillingMs: number): Promise<void> {
     if (this.#handover.running || !this.#leads()) return;
     try {
-      await this.#handover.run(undefined);
+      await this.#handover.run(this.#nextInLine());
       this.#driver.push(this.#main, { type: 'abdicate', unwillingMs });
     } catch (error) {
-      if (!(error instanceof NodeFailedError))
-        this.#options.logger.info({ err: error }, 'nobody else takes over');
+      this.#options.logger.info({ err: error }, 'nobody else takes over');
     }
+  }
+
+  /** Each time the next voter by id, so that a callback that works on one of them gets there. */
+  #nextInLine(): NodeId | undefined {
+    const ids = this.#main.view().membership.voters.map((voter) => voter.id);
+    const at = ids.indexOf(this.id);
+    const others = [...ids.slice(at + 1), ...ids.slice(0, at)];
+    return others[this.#asideCount++ % Math.max(1, others.length)];
   }
 }

@@ -40,6 +40,10 @@ export class Reporter {
     return this.#failure;
   }
 
+  get isOver(): boolean {
+    return this.#stopped;
+  }
+
   heard(from: NodeId, message: Message): void {
     const { clock } = this.#options;
     this.#notes.heard(from, message, clock.monotonicMs(), clock.wallMs());

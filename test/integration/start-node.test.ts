@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
+  ClosedError,
   DirectoryLockedError,
   DirectoryMismatchError,
   InvalidArgumentError,
   InvalidOptionError,
 } from '../../src/base/errors.ts';
+import { json } from '../../src/client/codec.ts';
 import type { Logger } from '../../src/ports/logger.ts';
 import type { RaftsmanNode } from '../../src/service/assemble-node.ts';
 import { type StartNodeOptions, startNode } from '../../src/start-node.ts';
@@ -147,6 +149,21 @@ describe('startNode', () => {
         { timeout: 5_000 },
       )
       .toMatch(/wrongSecret/);
+  });
+});
+
+describe('node.queue', () => {
+  it('puts, takes and acks without a socket, and ends with the node', async () => {
+    const node = await start();
+    const tokens = node.queue<{ secret: string }>('tokens', { codec: json<{ secret: string }>() });
+    const expiresAt = Date.now() + 1_000;
+    await tokens.put({ id: 't1', payload: { secret: 'first' }, expiresAt, provider: 'acme' });
+    const [lease] = await tokens.take({ waitMs: 2_000 });
+    expect(lease?.task).toMatchObject({ id: 't1', payload: { secret: 'first' } });
+    await lease?.ack({ payload: { secret: 'second' }, expiresAt: expiresAt + 3_600_000 });
+    expect(await tokens.get('t1')).toMatchObject({ payload: { secret: 'second' }, state: 'delayed' });
+    await node.close();
+    await expect(tokens.get('t1')).rejects.toThrow(ClosedError);
   });
 });
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { mainGroup, nodeId } from '../../src/base/ids.ts';
 import { decodeCommandBatch } from '../../src/node/command-batch.ts';
-import { Driver, type DriverEvents } from '../../src/node/driver.ts';
+import { Driver } from '../../src/node/driver.ts';
+import type { DriverEvents } from '../../src/node/driver-types.ts';
 import { inboxEntriesMax } from '../../src/node/proposals.ts';
 import type { ProposeResult } from '../../src/node/types.ts';
 import type { Input, LogEntry, Output } from '../../src/raft/types.ts';
@@ -303,6 +304,21 @@ describe('a proposal', () => {
     await world.clock.settle();
     await world.clock.advance(1_000);
     expect(old.result).toEqual({ type: 'unknown' });
+  });
+
+  it('is handed to the core once, whatever becomes of it: only who minted its id may repeat it (pitfall 75)', async () => {
+    const world = await setUp();
+    lead(world);
+    const box = propose(world, 1);
+    await world.clock.settle();
+    become(world.core, { view: { ...firstView, term: 3 } });
+    world.driver.push(world.group, round);
+    await world.clock.advance(1_000);
+    become(world.core, { view: { ...leaderView, term: 4 } });
+    world.driver.push(world.group, round);
+    await world.clock.advance(5_000);
+    expect(box.result).toEqual({ type: 'unknown' });
+    expect(world.core.typesSeen().filter((type) => type === 'propose')).toHaveLength(1);
   });
 
   it('above the bound of the inbox is refused as busy, and the bound frees itself', async () => {

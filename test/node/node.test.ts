@@ -190,7 +190,7 @@ describe('transferLeadership', () => {
     const order: string[] = [];
     const run = from.runWhileLeader(async (leadership) => {
       await untilAborted(leadership);
-      await Promise.resolve();
+      await new Promise<void>((resolve) => cluster.clock.after(50, resolve));
       order.push('drained');
     });
     to.runWhileLeader((leadership) => {
@@ -205,7 +205,7 @@ describe('transferLeadership', () => {
     expect(result.gapMs).toBeLessThan(50);
     expect(result.term).toBe(to.view().term);
     await cluster.clock.advance(20);
-    expect(order.slice(0, 1)).toEqual(['drained']);
+    expect(order[0]).toBe('drained');
     expect(order).toContain('next scope');
     expect(from.view().leaderId).toBe(to.id);
   });
@@ -265,6 +265,38 @@ describe('a callback that throws', () => {
     expect(errors).toEqual([[new Error('no database here'), 1_000]]);
     expect(cluster.leader().id).not.toBe(first.id);
     expect(worked).toEqual([cluster.leader().id]);
+  });
+
+  it('on two of three nodes reaches the third, where it works', async () => {
+    cluster = await Cluster.started(3);
+    const worked: string[] = [];
+    for (const { node } of cluster.running.values()) {
+      const callback = (leadership: Leadership): Promise<void> => {
+        if (node.id !== 'c') throw new Error('no database here');
+        worked.push(node.id);
+        return untilAborted(leadership);
+      };
+      node.runWhileLeader(callback).catch(() => {});
+    }
+    await cluster.clock.advance(1_200);
+    expect(worked).toEqual(['c']);
+    expect(cluster.leader().id).toBe('c');
+  });
+
+  it('keeps its node from leading for a while, also when the next leader dies', async () => {
+    cluster = await Cluster.started(3);
+    const first = cluster.leader();
+    first
+      .runWhileLeader(() => {
+        throw new Error('no database here');
+      })
+      .catch(() => {});
+    await cluster.clock.advance(400);
+    const second = cluster.leader();
+    expect(second.id).not.toBe(first.id);
+    cluster.kill(second.id);
+    await cluster.clock.advance(300);
+    expect(cluster.leader().id).not.toBe(first.id);
   });
 
   it('on every node changes leaders no faster than they may try again', async () => {
