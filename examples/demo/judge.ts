@@ -12,7 +12,7 @@ const { parent, start } = await meetParent();
 const { cluster, role } = start;
 
 const pollMs = 100;
-const statsMs = 50;
+const statsMs = 100;
 const settleMs = 3_000;
 const readsInFlight = 32;
 

@@ -87,7 +87,7 @@ export function settingsFor(options: DemoOptions): Settings {
     lifetimeSeconds,
     leadMs: lifetimeMs * 0.5,
     urgentMs: lifetimeMs * 0.1,
-    suspectMs: lifetimeMs * 0.4,
+    suspectMs: lifetimeMs * 0.35,
     callMs: lifetimeMs * 0.2,
     backOffMs: lifetimeMs * 0.02,
     concurrency: 25,
