@@ -300,7 +300,7 @@ export class Node {
   /** Each time the next voter by id, so that a callback that works on one of them gets there. */
   #nextInLine(): NodeId | undefined {
     const ids = this.#main.view().membership.voters.map((voter) => voter.id);
-    const at = ids.indexOf(this.id);
+    const at = ids.indexOf(this.#options.id);
     const others = [...ids.slice(at + 1), ...ids.slice(0, at)];
     return others[this.#asideCount++ % Math.max(1, others.length)];
   }

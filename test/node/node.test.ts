@@ -428,13 +428,18 @@ describe('status', () => {
     cluster = new Cluster(1);
     const problems: string[] = [];
     const node = await cluster.start('a', { writeMs: 250 });
-    node.on('problem', ({ kind }) => problems.push(kind));
+    const healths: string[] = [];
+    node
+      .on('problem', ({ kind }) => problems.push(kind))
+      .on('stateChange', ({ health }) => healths.push(health));
     await cluster.clock.advance(1_500);
     const warning = node.status().warnings.find(({ code }) => code === 'slowDisk');
     expect(warning?.message).toMatch(/250 ms.*UV_THREADPOOL_SIZE/);
     expect(problems).toEqual(['slowDisk']);
     await cluster.clock.advance(120_000);
     expect(node.status().health).toBe('normal');
+    expect(healths.at(-1)).toBe('normal');
+    expect(healths).toContain('warning');
   });
 
   it('warns when the log and peers name different members: the log counts', async () => {
