@@ -78,6 +78,8 @@ export class Nemesis {
     for (const member of members) {
       member.disk.profile = quickDisk;
       member.disk.failChance = 0;
+      // With one voter gone, one clock that is behind makes log time wait for it: the calm has clocks that are about right.
+      if (Math.abs(member.host.wallOffsetMs) > 1_000) member.host.wallOffsetMs = 0;
       member.host.wake();
       member.host.process?.resume();
       if (hasFailed(member)) this.#cluster.kill(member.name);

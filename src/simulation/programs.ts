@@ -15,6 +15,8 @@ export interface Shop {
   readonly coverage: Coverage;
   /** The processes of calls that are not answered yet. */
   readonly pending: Set<{ readonly process: SimulatedProcess }>;
+  /** Ends the loops of the updaters that run. */
+  readonly closers: Set<() => void>;
   /** False when the run comes to its end: nothing new is begun. */
   isOpen: boolean;
 }
@@ -46,12 +48,17 @@ export function tokenIn(payload: string): string {
 }
 
 /** An updater: refreshes tokens at the provider by the real `work()` loop. */
-export function updater(shop: Shop, random: Prng, workerId: string, stops: AbortSignal): Program {
+export function updater(shop: Shop, random: Prng, workerId: string): Program {
   return (client, process) => {
     const tokens = tokensOf(client);
     let count = 0;
     const running = { process };
     shop.pending.add(running);
+    const stop = new AbortController();
+    const close = (): void => stop.abort(new Error('the shop closes'));
+    shop.closers.add(close);
+    process.onDeath(() => shop.closers.delete(close));
+    if (!shop.isOpen) close();
     const handler = async ({
       task,
       fence,
@@ -90,7 +97,7 @@ export function updater(shop: Shop, random: Prng, workerId: string, stops: Abort
         workerId,
         concurrency: random.pick([1, 3, 8]),
         timeoutMs: callTimeoutMs,
-        signal: stops,
+        signal: stop.signal,
         onError: (error) => shop.coverage.count(`work ${codeOf(error)}`),
       })
       .catch((error: unknown) => shop.coverage.count(`work ended ${codeOf(error)}`))

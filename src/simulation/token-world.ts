@@ -71,7 +71,6 @@ export class TokenWorld {
   readonly #clientNemesis: ClientNemesis;
   readonly #shop: Shop;
   readonly #clients: readonly SimulatedClient[];
-  readonly #stops = new AbortController();
   readonly #unconverged: string[] = [];
 
   constructor(seed: number, { onLine }: SeedOptions = {}) {
@@ -97,6 +96,7 @@ export class TokenWorld {
       provider: new AuthorizationServer(this.#world, this.#random.fork('provider'), this.#judge),
       coverage: this.#coverage,
       pending: new Set(),
+      closers: new Set(),
       isOpen: true,
     };
     this.#clients = this.#makeClients();
@@ -140,7 +140,7 @@ export class TokenWorld {
     await this.#world.run(this.#world.nowMs() + 3_000);
     this.#world.note('--- nothing new is begun');
     this.#shop.isOpen = false;
-    this.#stops.abort(new Error('the shop closes'));
+    for (const close of this.#shop.closers) close();
     await this.#world.run(this.#world.nowMs() + settleMs, () => this.#isSettled());
     if (!this.#isSettled()) return this.#didNot(`settle (L1): ${this.#explainUnsettled()}`);
     const changes = this.#checks.leaderChanges;
@@ -271,9 +271,7 @@ export class TokenWorld {
     const random = this.#random.fork('clients');
     const clients: SimulatedClient[] = [];
     for (let i = 1; i <= random.pick([1, 2, 3]); i += 1) {
-      clients.push(
-        this.#client(`u${i}`, 'updater', updater(this.#shop, random.fork('u'), `u${i}`, this.#stops.signal)),
-      );
+      clients.push(this.#client(`u${i}`, 'updater', updater(this.#shop, random.fork('u'), `u${i}`)));
     }
     for (let i = 1; i <= random.pick([1, 2]); i += 1) {
       clients.push(this.#client(`j${i}`, 'updater', jobber(this.#shop, random.fork('j'))));
