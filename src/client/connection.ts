@@ -24,7 +24,9 @@ export interface ConnectionEvents {
 }
 
 const dialTimeoutMs = 2_000;
-const backoffMs = { first: 20, longest: 2_000 } as const;
+const backoffMs = { first: 10, longest: 2_000 } as const;
+/** Beyond this the wait grows no more. */
+const attemptsMax = 12;
 /** A link says at least this often that its client lives. */
 const pingEveryMs = 500;
 /** A link on which nothing came for so long is given up: well before the session ends by silence. */
@@ -122,10 +124,15 @@ export class Connection {
     this.#timer?.cancel();
   }
 
+  /** The first dial after a link that worked goes out at once: another node is there, and a session does not wait for ever. */
   #dialLater(): void {
-    const wait = Math.min(backoffMs.longest, backoffMs.first * 2 ** Math.min(this.#attempt, 10));
-    this.#attempt++;
-    this.#timer = this.#clock.after(wait * (0.5 + this.#random.next()), () => this.#dialNow());
+    const { first, longest } = backoffMs;
+    const waitMs = this.#attempt === 0 ? first / 4 : Math.min(longest, first * 2 ** (this.#attempt - 1));
+    const jitter = this.#random.next();
+    this.#timer = this.#clock.after(waitMs * (this.#attempt === 0 ? jitter : 0.5 + jitter), () =>
+      this.#dialNow(),
+    );
+    this.#attempt = Math.min(this.#attempt + 1, attemptsMax);
   }
 
   /** The link works: the next dial does not wait long. */
