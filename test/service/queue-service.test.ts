@@ -98,6 +98,15 @@ describe('a client of the queue', () => {
     expect(new Set(got).size).toBe(40);
   });
 
+  it('gets a task that was put in the very entry in which its take found nothing', async () => {
+    const cluster = await started('a');
+    const tokens = tokensOf(testClient(cluster, { endpoints: ['b'] }).client);
+    await cluster.clock.advance(20);
+    const taken = tokens.take({ waitMs: 30_000 });
+    void tokens.put({ id: 't1', payload: { access: 'one' }, expiresAt: soon(cluster) });
+    expect((await resolved(cluster, taken))[0]?.task.id).toBe('t1');
+  });
+
   it('is answered empty when its wait is over, and no earlier', async () => {
     const cluster = await started('a');
     const tokens = tokensOf(testClient(cluster, { endpoints: ['b'] }).client);
