@@ -20,24 +20,24 @@ export interface NodePorts {
 }
 
 /** Puts a real node together over simulated ports and starts it; tells of the node as soon as it is there. */
-export type AssembleNode = (ports: NodePorts, onBuilt: (node: Node) => void) => Promise<void>;
+export type AssembleNode<N extends Node> = (ports: NodePorts, onBuilt: (node: N) => void) => Promise<void>;
 
 /** What watches the cluster from outside. */
-export interface ClusterObserver {
+export interface ClusterObserver<N extends Node> {
   /** A node's process has been put together and runs. */
-  onStarted(name: string, process: SimulatedProcess, node: Node): void;
+  onStarted(name: string, process: SimulatedProcess, node: N): void;
   /** Code of the library threw where nothing may throw, or a node could not start. */
   onCrash(name: string, error: unknown): void;
 }
 
 /** One machine with a node on it. */
-export class SimulatedMember {
+export class SimulatedMember<N extends Node = Node> {
   readonly name: string;
   readonly address: string;
   readonly host: SimulatedHost;
   readonly disk: SimulatedDisk;
   /** The node while its process runs. */
-  node: Node | undefined;
+  node: N | undefined;
 
   constructor(name: string, host: SimulatedHost, disk: SimulatedDisk) {
     this.name = name;
@@ -62,20 +62,20 @@ export class SimulatedMember {
 }
 
 /** The machines, disks and wires of one cluster, and the life of its processes. */
-export class SimulatedCluster {
+export class SimulatedCluster<N extends Node = Node> {
   readonly world: World;
   readonly network: SimulatedNetwork;
-  readonly members: readonly SimulatedMember[];
+  readonly members: readonly SimulatedMember<N>[];
   readonly #random: Prng;
-  readonly #assemble: AssembleNode;
-  readonly #observer: ClusterObserver;
+  readonly #assemble: AssembleNode<N>;
+  readonly #observer: ClusterObserver<N>;
 
   constructor(options: {
     readonly world: World;
     readonly network: SimulatedNetwork;
     readonly size: number;
-    readonly assemble: AssembleNode;
-    readonly observer: ClusterObserver;
+    readonly assemble: AssembleNode<N>;
+    readonly observer: ClusterObserver<N>;
   }) {
     this.world = options.world;
     this.network = options.network;
@@ -91,15 +91,15 @@ export class SimulatedCluster {
     return this.members.map((member) => member.name);
   }
 
-  member(name: string): SimulatedMember {
+  member(name: string): SimulatedMember<N> {
     const found = this.members.find((member) => member.name === name);
     if (found === undefined) throw new RangeError(`this cluster has no member ${name}`);
     return found;
   }
 
   /** The node with the highest term that says it leads. */
-  leader(): SimulatedMember | undefined {
-    let best: SimulatedMember | undefined;
+  leader(): SimulatedMember<N> | undefined {
+    let best: SimulatedMember<N> | undefined;
     for (const member of this.members) {
       if (member.leads && (best === undefined || termOf(member) > termOf(best))) best = member;
     }
@@ -118,7 +118,7 @@ export class SimulatedCluster {
     const storage = new SimulatedStorage(member.disk, process);
     const transport = this.network.transport(process, member.address);
     const logger = traceLogger(this.world, name);
-    const onBuilt = (node: Node): void => {
+    const onBuilt = (node: N): void => {
       if (!process.isAlive) return;
       member.node = node;
       this.#observer.onStarted(name, process, node);
@@ -144,19 +144,19 @@ export class SimulatedCluster {
     this.#end(member);
   }
 
-  #end(member: SimulatedMember): void {
+  #end(member: SimulatedMember<N>): void {
     member.node = undefined;
     member.host.wake();
     member.host.process?.die();
   }
 
-  #crashed(member: SimulatedMember, error: unknown): void {
+  #crashed(member: SimulatedMember<N>, error: unknown): void {
     this.world.note(`${member.name} crashes: ${error instanceof Error ? error.stack : String(error)}`);
     this.#end(member);
     this.#observer.onCrash(member.name, error);
   }
 
-  #machine(name: string): SimulatedMember {
+  #machine(name: string): SimulatedMember<N> {
     const host = new SimulatedHost(this.world, name, this.#random.fork(`${name} host`));
     return new SimulatedMember(name, host, new SimulatedDisk(name, this.#random.fork(`${name} disk`)));
   }
@@ -180,8 +180,8 @@ export function traceLogger(world: World, name: string): Logger {
   const write =
     (level: string) =>
     (data: object, message: string): void => {
-      const { err } = data as { err?: unknown };
-      world.note(`${name} ${level}: ${message}${err instanceof Error ? ` (${err.message})` : ''}`);
+      const why = 'err' in data && data.err instanceof Error ? ` (${data.err.message})` : '';
+      world.note(`${name} ${level}: ${message}${why}`);
     };
   return { debug: () => {}, info: write('info'), warn: write('warn'), error: write('error') };
 }
