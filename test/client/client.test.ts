@@ -155,6 +155,20 @@ describe('reading any replica', () => {
   });
 });
 
+describe('an idle client', () => {
+  it('keeps its one link, its session and its leases', async () => {
+    const cluster = await started();
+    const { client, sockets } = testClient(cluster, { endpoints: ['b'] });
+    const tokens = tokensOf(client);
+    await resolved(cluster, tokens.put({ id: 't1', payload: 'one', expiresAt: soon(cluster) }));
+    const [lease] = await resolved(cluster, tokens.take({ ttrMs: 300_000 }));
+    await cluster.clock.advance(60_000);
+    expect(sockets).toHaveLength(1);
+    expect(client.connected).toBe(true);
+    expect(lease?.signal.aborted).toBe(false);
+  });
+});
+
 describe('a client that the cluster has forgotten', () => {
   it('goes on under a new identity without an error, if nothing of it is unknown', async () => {
     const cluster = await started();

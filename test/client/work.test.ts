@@ -310,7 +310,7 @@ describe('the updater loop', () => {
   });
 
   it('gives back, unspent, what a take brings while the loop ends', async () => {
-    const { cluster, putter, put, work, stop } = await scene();
+    const { cluster, putter, work, stop } = await scene();
     let calls = 0;
     const loop = work(() => {
       calls++;
@@ -319,15 +319,17 @@ describe('the updater loop', () => {
     await cluster.clock.advance(50);
     const expiresAt = cluster.clock.wallMs() + 30_000;
     void putter.put({ id: 't1', payload: 'p', expiresAt, provider: 'acme' });
-    await cluster.clock.settle();
+    // The log has given the task away; the answer is on its way.
+    await cluster.clock.advance(3);
+    expect(cluster.node('a').group.machine.state.stats('tokens').states.taken).toBe(1);
     stop.abort();
     await resolved(cluster, loop, 200);
+    expect(calls).toBe(0);
     expect((await resolved(cluster, putter.stats())).states).toMatchObject({
       taken: 0,
       suspect: 0,
-      ready: 1 - calls,
+      ready: 1,
     });
-    void put;
   });
 
   it('goes on through the loss of its leader and of its node', async () => {

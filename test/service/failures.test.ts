@@ -34,6 +34,18 @@ describe('a leader that is lost', () => {
     }
   }
 
+  it('without a word, frozen, is left for the next one: what it had is asked again there', async () => {
+    const cluster = await started('a');
+    const tokens = tokensOf(testClient(cluster, { endpoints: ['b'] }).client);
+    await cluster.clock.advance(50);
+    cluster.fate = 'stall';
+    const put = tokens.put({ id: 't1', payload: 'one', expiresAt: soon(cluster) });
+    expect(await endOf(cluster, put, 500)).toBe('pending');
+    cluster.fate = 'commit';
+    cluster.lead('c');
+    expect(await resolved(cluster, put, 100)).toMatchObject({ version: 1 });
+  });
+
   it('after it gave a task away in the log gives the same task to the same take (pitfall 98)', async () => {
     const cluster = await started('a');
     const tokens = tokensOf(testClient(cluster, { endpoints: ['b'] }).client);

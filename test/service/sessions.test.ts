@@ -177,6 +177,10 @@ describe('a client that leaves a silent node', () => {
     await resolved(cluster, putter.setPolicy({ sessionTimeoutMs: 100 }));
     await cluster.clock.advance(4_500);
     expect(lease.signal.aborted).toBe(true);
+    // It attaches the session again without being asked for anything, each time it ends.
+    await resolved(cluster, putter.setPolicy({}));
+    await cluster.clock.advance(1_000);
+    expect((await resolved(cluster, putter.stats())).sessions).toBe(2);
   });
 });
 
