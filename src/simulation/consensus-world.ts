@@ -12,12 +12,12 @@ import { SimulatedCluster, type SimulatedMember } from './simulated-cluster.ts';
 import { SimulatedNetwork } from './simulated-network.ts';
 import type { SimulatedProcess } from './simulated-process.ts';
 import { BusyLoopError, World } from './world.ts';
+import { markOf, reportOf } from './world-report.ts';
 
 /** Ten times the longest election timeout (L1). */
 const livenessMs = 20_000;
 /** A healthy cluster keeps its leader (L2). */
 const calmMs = 8_000;
-const transcriptLines = 60;
 
 /** Elections and the log under faults: real nodes over a machine that only hashes, and writers that propose to any node. */
 export class ConsensusWorld {
@@ -187,31 +187,14 @@ export class ConsensusWorld {
   }
 
   #report(): SeedReport {
-    const { dropped, duplicated, reordered, refusedDials } = this.#cluster.network.faultCounts();
-    this.#coverage.add({
-      'frame dropped': dropped,
-      'frame duplicated': duplicated,
-      'frame reordered': reordered,
-    });
-    this.#coverage.count('dial refused', refusedDials);
-    for (const { disk } of this.#cluster.members) this.#coverage.count('torn write', disk.tornWrites);
-    for (const [name, times] of this.#judge.coverage) this.#coverage.count(`reached ${name}`, times);
-    return {
+    return reportOf({
       seed: this.#seed,
-      steps: this.#world.steps(),
-      violations: this.#judge.violations,
+      cluster: this.#cluster,
+      judge: this.#judge,
+      coverage: this.#coverage,
       unconverged: this.#unconverged,
-      coverage: this.#coverage.toJSON(),
-      traceHash: this.#world.trace.hash(),
-      lines: this.#world.trace.last(transcriptLines),
-    };
+    });
   }
-}
-
-/** Where a node stands: the last index it applied and the state there. */
-function markOf(node: Node | undefined): string | undefined {
-  const group = node?.group();
-  return group === undefined ? undefined : `${group.applied().index} ${group.machine.digest()}`;
 }
 
 function commandOf(id: number, padding: number): Uint8Array {

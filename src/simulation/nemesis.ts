@@ -1,13 +1,11 @@
-import { isRaftAlone } from './checkers/observed-message.ts';
 import type { Coverage } from './coverage.ts';
-import { drawPartition, partitionShapes } from './partition-shapes.ts';
 import type { Prng } from './prng.ts';
 import type { SimulatedCluster, SimulatedMember } from './simulated-cluster.ts';
 import { quickDisk } from './simulated-disk.ts';
-import { quickWire } from './simulated-network.ts';
+import { type WireFaultKind, WireNemesis, wireFaultKinds } from './wire-nemesis.ts';
+import { quickWire } from './wires.ts';
 
-/** Faults of machines, disks, clocks and wires of the nodes. */
-export const faultKinds = [
+const machineFaultKinds = [
   'kill',
   'powerLoss',
   'pause',
@@ -17,16 +15,12 @@ export const faultKinds = [
   'diskError',
   'clockStep',
   'clockRate',
-  'reset',
-  'deaf',
-  'refuseDials',
-  'slowWire',
-  'messageFaults',
-  'partition',
   'transfer',
   'close',
 ] as const;
-export type FaultKind = (typeof faultKinds)[number];
+/** Faults of machines, disks, clocks and wires of the nodes. */
+export type FaultKind = (typeof machineFaultKinds)[number] | WireFaultKind;
+export const faultKinds: readonly FaultKind[] = [...machineFaultKinds, ...wireFaultKinds];
 
 /** The bound on clock drift that the nodes are configured with. */
 export const driftBound = 0.05;
@@ -49,6 +43,7 @@ export class Nemesis {
   readonly #meanIntervalMs: number;
   /** Taken back at the end, whether their time has come or not. */
   readonly #repairs = new Set<() => void>();
+  readonly #wires: WireNemesis;
   #isActive = true;
   #wiped: string | undefined;
 
@@ -60,6 +55,12 @@ export class Nemesis {
     // Few kinds, often, find more than all kinds at once: each seed has its own mixture.
     this.#kinds = random.shuffled(faultKinds).slice(0, 1 + random.below(faultKinds.length));
     this.#meanIntervalMs = random.pick([200, 600, 1_500, 4_000]);
+    this.#wires = new WireNemesis({
+      cluster,
+      random,
+      coverage,
+      later: (inMs, repair) => this.#later(inMs, repair),
+    });
   }
 
   start(): void {
@@ -151,34 +152,7 @@ export class Nemesis {
       case 'close':
         return this.#close(member);
       default:
-        return this.#disturbNetwork(kind, member);
-    }
-  }
-
-  #disturbNetwork(
-    kind: 'reset' | 'deaf' | 'refuseDials' | 'slowWire' | 'messageFaults' | 'partition',
-    { name }: SimulatedMember,
-  ): boolean {
-    const { network, names } = this.#cluster;
-    const random = this.#random;
-    switch (kind) {
-      case 'reset': {
-        const other = random.pick(names);
-        return network.reset(name, other) > 0;
-      }
-      case 'deaf':
-        network.setDeaf(name, true);
-        this.#note(`${name} accepts and reads nothing`);
-        return this.#later(random.between(100, 4_000), () => network.setDeaf(name, false));
-      case 'refuseDials':
-        network.setRefusing(name, true);
-        return this.#later(random.between(100, 3_000), () => network.setRefusing(name, false));
-      case 'slowWire':
-        return this.#slowWire(name);
-      case 'messageFaults':
-        return this.#messageFaults();
-      case 'partition':
-        return this.#partition();
+        return this.#wires.strike(kind, member.name);
     }
   }
 
@@ -290,49 +264,6 @@ export class Nemesis {
     return this.#later(this.#random.between(3_000, 8_000), () => {
       end();
       void this.#cluster.start(member.name);
-    });
-  }
-
-  #slowWire(name: string): boolean {
-    const { network } = this.#cluster;
-    const other = this.#random.pick(this.#cluster.names);
-    const profile = { ...quickWire, delayMinMs: 50, delayMaxMs: 700, bytesPerMs: 20 };
-    network.setWire(name, other, profile);
-    return this.#later(this.#random.between(500, 5_000), () => network.setWire(name, other, quickWire));
-  }
-
-  #messageFaults(): boolean {
-    const chance = (): number => this.#random.pick([0, 0.02, 0.2]);
-    const faults = {
-      dropChance: chance(),
-      duplicateChance: chance(),
-      reorderChance: chance(),
-      reorderMs: this.#random.pick([5, 300, 2_000]),
-      concerns: isRaftAlone,
-    };
-    this.#cluster.network.setMessageFaults(faults, this.#cluster.names);
-    this.#note(`frames between nodes: ${JSON.stringify(faults)}`);
-    return this.#later(this.#random.between(500, 6_000), () =>
-      this.#cluster.network.setMessageFaults(undefined),
-    );
-  }
-
-  #partition(): boolean {
-    const { network, names } = this.#cluster;
-    const shape = this.#random.pick(partitionShapes);
-    const leader = this.#cluster.leader()?.name;
-    const cut = drawPartition(shape, names, leader, this.#random);
-    if (cut === undefined) return false;
-    this.#note(`partition ${shape}: ${cut.cut.map(([from, to]) => `${from}>${to}`).join(' ')}`);
-    this.#coverage.count(`shape ${shape}`);
-    const withReset = this.#random.chance(0.3);
-    for (const [from, to] of cut.cut) {
-      network.block(from, to);
-      if (withReset) network.reset(from, to);
-    }
-    return this.#later(this.#random.pick([300, 2_000, 8_000]) * this.#random.next(), () => {
-      for (const [from, to] of cut.cut) network.unblock(from, to);
-      this.#note(`partition ${shape} is over`);
     });
   }
 

@@ -25,8 +25,10 @@ export class SimulatedLink implements Link {
   sentCount = 0;
   /** When the last parcel sent from this end arrives; a connection keeps its order. */
   arrivalMs = 0;
-  /** Parcels that a cut wire keeps back, in order. */
-  readonly heldParcels: Parcel[] = [];
+  /** Sent from this end and not arrived, oldest first. */
+  readonly inFlight: Parcel[] = [];
+  /** Arrivals that a cut wire prevented; they are tried again when it is back. */
+  lostArrivals = 0;
   /** Parcels of a lost connection that are still under way do not arrive. */
   isSevered = false;
   readonly #network: SimulatedNetwork;

@@ -1,71 +1,49 @@
 import type { Link, Listener, Transport } from '../ports/transport.ts';
+import { DialCall } from './dial-call.ts';
+import { Meddler, type MessageFaults } from './message-faults.ts';
 import type { Prng } from './prng.ts';
 import { type Parcel, SimulatedLink } from './simulated-link.ts';
 import type { SimulatedProcess } from './simulated-process.ts';
+import { type WireProfile, Wires } from './wires.ts';
 import type { World } from './world.ts';
-
-/** How a wire behaves; drawn per pair and direction. */
-export interface WireProfile {
-  readonly delayMinMs: number;
-  readonly delayMaxMs: number;
-  /** Chance that a parcel is late by up to `spikeMs`; what follows it waits behind it. */
-  readonly spikeChance: number;
-  readonly spikeMs: number;
-  readonly bytesPerMs: number;
-}
-
-/** What is done to single frames between nodes once a link is up; a TCP connection does none of it. */
-export interface MessageFaults {
-  readonly dropChance: number;
-  readonly duplicateChance: number;
-  readonly reorderChance: number;
-  readonly reorderMs: number;
-  /** Frames for which it is false pass untouched. */
-  readonly concerns: (frame: Uint8Array) => boolean;
-}
-
-export const quickWire: WireProfile = {
-  delayMinMs: 0.1,
-  delayMaxMs: 0.6,
-  spikeChance: 0,
-  spikeMs: 0,
-  bytesPerMs: 100_000,
-};
 
 /** A dropped SYN is sent again after so long. */
 const dialRetryMs = 1_000;
-/** Frames of a handshake, per direction: message faults leave them alone. */
-const handshakeFrames = 2;
 
+/** Sees every frame as it is sent, whatever becomes of it. */
 export type FrameObserver = (from: SimulatedLink, to: SimulatedLink, frame: Uint8Array) => void;
+
+interface OpenPort {
+  readonly process: SimulatedProcess;
+  readonly onLink: (link: Link) => void;
+}
 
 /** All wires of a world. Connections keep their order and lose nothing but by being cut, unless message faults are on. */
 export class SimulatedNetwork {
+  /** Set by the cluster: a machine without power answers nothing. */
+  isHostSilent: (host: string) => boolean = () => false;
   readonly #world: World;
   readonly #random: Prng;
-  readonly #listeners = new Map<
-    string,
-    { readonly process: SimulatedProcess; readonly onLink: (link: Link) => void }
-  >();
-  readonly #blocked = new Set<string>();
+  readonly #wires: Wires;
+  readonly #meddler: Meddler;
+  readonly #ports = new Map<string, OpenPort>();
   readonly #deaf = new Set<string>();
   readonly #refusing = new Set<string>();
-  readonly #profiles = new Map<string, WireProfile>();
   readonly #links = new Set<SimulatedLink>();
   readonly #observers: FrameObserver[] = [];
-  readonly #faultCounts = { dropped: 0, duplicated: 0, reordered: 0, refusedDials: 0 };
-  #defaultProfile = quickWire;
-  #messageFaults: { readonly faults: MessageFaults; readonly between: ReadonlySet<string> } | undefined;
+  #refusedDials = 0;
   #connectionCount = 0;
 
   constructor(world: World, random: Prng) {
     this.#world = world;
     this.#random = random;
+    this.#wires = new Wires(random.fork('wires'));
+    this.#meddler = new Meddler(random.fork('meddler'));
   }
 
   /** Counts of faults that really happened, for the coverage table. */
   faultCounts(): Readonly<{ dropped: number; duplicated: number; reordered: number; refusedDials: number }> {
-    return this.#faultCounts;
+    return { ...this.#meddler.counts, refusedDials: this.#refusedDials };
   }
 
   observe(observer: FrameObserver): void {
@@ -73,39 +51,31 @@ export class SimulatedNetwork {
   }
 
   setProfile(profile: WireProfile): void {
-    this.#defaultProfile = profile;
-    this.#profiles.clear();
+    this.#wires.setAll(profile);
   }
 
   setWire(from: string, to: string, profile: WireProfile): void {
-    this.#profiles.set(wire(from, to), profile);
+    this.#wires.set(from, to, profile);
   }
 
   setMessageFaults(faults: MessageFaults | undefined, between: readonly string[] = []): void {
-    this.#messageFaults = faults === undefined ? undefined : { faults, between: new Set(between) };
-  }
-
-  isBlocked(from: string, to: string): boolean {
-    return this.#blocked.has(wire(from, to));
+    this.#meddler.set(faults, between);
   }
 
   /** Cuts one direction: parcels wait, as TCP sends them again once the wire is back. */
   block(from: string, to: string): void {
-    this.#blocked.add(wire(from, to));
+    this.#wires.block(from, to);
   }
 
   unblock(from: string, to: string): void {
-    if (!this.#blocked.delete(wire(from, to))) return;
+    if (!this.#wires.unblock(from, to)) return;
     for (const link of this.#links) {
-      if (link.hostName === from && link.other.hostName === to) this.#sendHeld(link);
+      if (link.hostName === from && link.other.hostName === to) this.#sendAgain(link);
     }
   }
 
   healAll(): void {
-    for (const pair of [...this.#blocked]) {
-      const [from, to] = pair.split('>');
-      this.unblock(from!, to!);
-    }
+    for (const [from, to] of this.#wires.blocked()) this.unblock(from, to);
     this.#refusing.clear();
     for (const host of [...this.#deaf]) this.setDeaf(host, false);
   }
@@ -132,13 +102,9 @@ export class SimulatedNetwork {
 
   /** Open connections between two hosts are reset: both ends get a prefix and then the end. */
   reset(a: string, b: string): number {
-    let count = 0;
-    for (const link of [...this.#links]) {
-      if (!link.dialled || !isBetween(link, a, b)) continue;
-      count += 1;
-      this.#sever(link);
-    }
-    return count;
+    const links = [...this.#links].filter((link) => link.dialled && isBetween(link, a, b));
+    for (const link of links) this.#sever(link);
+    return links.length;
   }
 
   /** True while a connection between the two hosts is open at both ends. */
@@ -147,183 +113,158 @@ export class SimulatedNetwork {
   }
 
   transport(process: SimulatedProcess, address: string): Transport {
-    process.onDeath(() => this.#buryProcess(process, address));
+    process.onDeath(() => this.#bury(process, address));
     return {
       listen: (onLink) => this.#listen(process, address, onLink),
-      dial: (to, { signal }) => this.#dial(process, to, signal),
+      dial: (to, { signal }) => {
+        const call = new DialCall(process, to, signal);
+        this.#knock(call);
+        return call.promise;
+      },
     };
   }
 
   /** Takes a parcel of an end and brings it to the other one. */
   carry(from: SimulatedLink, parcel: Parcel): void {
-    const to = from.other;
     if (parcel.type === 'frame') {
-      for (const observer of this.#observers) observer(from, to, parcel.bytes);
-      if (this.#meddle(from, parcel)) return;
+      for (const observer of this.#observers) observer(from, from.other, parcel.bytes);
+      const { isTaken, lateMs } = this.#meddler.fateOf(from, parcel.bytes);
+      if (lateMs !== undefined)
+        this.#carryLate(from, parcel, isTaken ? parcel.bytes : parcel.bytes.slice(), lateMs);
+      else if (isTaken) from.release(parcel.bytes.length);
+      if (isTaken) return;
     }
-    if (from.heldParcels.length > 0 || this.isBlocked(from.hostName, to.hostName)) {
-      from.heldParcels.push(parcel);
+    from.inFlight.push(parcel);
+    if (this.#isBlocked(from)) from.lostArrivals += 1;
+    else this.#ship(from, parcel.type === 'frame' ? parcel.bytes.length : 0);
+  }
+
+  /** Both ends of a connection are closed: nothing more can come of it. */
+  forget(link: SimulatedLink): void {
+    if (link.other.isOpen) return;
+    this.#links.delete(link);
+    this.#links.delete(link.other);
+  }
+
+  /** Plans one arrival. What arrives is the oldest parcel on its way: a connection keeps its order. */
+  #ship(from: SimulatedLink, bytes: number): void {
+    const arrivalMs = this.#world.nowMs() + this.#drawMs(from.hostName, from.other.hostName, bytes);
+    from.arrivalMs = Math.max(from.arrivalMs, arrivalMs);
+    this.#world.at(from.arrivalMs, () => this.#arrive(from));
+  }
+
+  #arrive(from: SimulatedLink): void {
+    if (this.#isBlocked(from)) {
+      from.lostArrivals += 1;
       return;
     }
-    this.#ship(from, parcel);
-  }
-
-  forget(link: SimulatedLink): void {
-    if (!link.other.isOpen) {
-      this.#links.delete(link);
-      this.#links.delete(link.other);
-    }
-  }
-
-  #ship(from: SimulatedLink, parcel: Parcel): void {
-    const bytes = parcel.type === 'frame' ? parcel.bytes.length : 0;
-    const arrivalMs = this.#world.nowMs() + this.#draw(from.hostName, from.other.hostName, bytes);
-    from.arrivalMs = Math.max(from.arrivalMs, arrivalMs);
-    this.#world.at(from.arrivalMs, () => this.#land(from, parcel));
+    const parcel = from.inFlight.shift();
+    if (parcel !== undefined) this.#land(from, parcel);
   }
 
   #land(from: SimulatedLink, parcel: Parcel): void {
     if (from.isSevered) return;
-    if (this.isBlocked(from.hostName, from.other.hostName)) {
-      from.heldParcels.push(parcel);
-      return;
-    }
     const to = from.other;
-    if (to.process.isAlive) {
-      to.process.deliver(() => to.arrive(parcel));
-      return;
-    }
+    if (to.process.isAlive) to.process.deliver(() => to.arrive(parcel));
     // Nobody is there any more: a living machine answers with a reset, a dead one not at all.
-    if (to.process.host.isUp && parcel.type === 'frame') this.#loseSoon(from);
+    else if (to.process.host.isUp && parcel.type === 'frame') this.#loseSoon(from);
   }
 
-  #sendHeld(link: SimulatedLink): void {
-    const parcels = link.heldParcels.splice(0);
-    if (parcels.length === 0) return;
-    // What was sent into a cut wire comes in a burst, when the sender tries again.
-    link.arrivalMs = Math.max(link.arrivalMs, this.#world.nowMs() + this.#random.between(0, 400));
-    for (const parcel of parcels) this.#ship(link, parcel);
+  #carryLate(
+    from: SimulatedLink,
+    parcel: Parcel & { type: 'frame' },
+    bytes: Uint8Array,
+    lateMs: number,
+  ): void {
+    this.#world.after(lateMs, () => {
+      if (!this.#isBlocked(from)) this.#land(from, { ...parcel, bytes });
+    });
   }
 
-  #draw(from: string, to: string, bytes: number): number {
-    const profile = this.#profiles.get(wire(from, to)) ?? this.#defaultProfile;
-    const spike = this.#random.chance(profile.spikeChance) ? this.#random.between(0, profile.spikeMs) : 0;
-    return this.#random.between(profile.delayMinMs, profile.delayMaxMs) + bytes / profile.bytesPerMs + spike;
+  /** What was sent into a cut wire comes in a burst, when the sender tries again. */
+  #sendAgain(link: SimulatedLink): void {
+    const count = link.lostArrivals;
+    link.lostArrivals = 0;
+    if (count > 0)
+      link.arrivalMs = Math.max(link.arrivalMs, this.#world.nowMs() + this.#random.between(0, 400));
+    for (let i = 0; i < count; i += 1) this.#ship(link, 0);
   }
 
-  /** @returns true if the frame was dealt with here. */
-  #meddle(from: SimulatedLink, parcel: Parcel): boolean {
-    const meddling = this.#messageFaults;
-    if (meddling === undefined || from.sentCount <= handshakeFrames) return false;
-    if (!meddling.between.has(from.hostName) || !meddling.between.has(from.other.hostName)) return false;
-    const { faults } = meddling;
-    if (parcel.type !== 'frame' || !faults.concerns(parcel.bytes)) return false;
-    if (this.#random.chance(faults.dropChance)) {
-      this.#faultCounts.dropped += 1;
-      from.release(parcel.bytes.length);
-      return true;
-    }
-    if (this.#random.chance(faults.duplicateChance)) {
-      this.#faultCounts.duplicated += 1;
-      this.#shipLate(from, { ...parcel, bytes: parcel.bytes.slice() }, faults.reorderMs);
-      return false;
-    }
-    if (!this.#random.chance(faults.reorderChance)) return false;
-    this.#faultCounts.reordered += 1;
-    this.#shipLate(from, parcel, faults.reorderMs);
-    return true;
+  #isBlocked(from: SimulatedLink): boolean {
+    return this.#wires.isBlocked(from.hostName, from.other.hostName);
   }
 
-  #shipLate(from: SimulatedLink, parcel: Parcel, lateMs: number): void {
-    this.#world.after(this.#random.between(0, lateMs), () => this.#land(from, parcel));
+  #drawMs(from: string, to: string, bytes: number): number {
+    return this.#wires.drawMs(from, to, bytes);
   }
 
   #listen(process: SimulatedProcess, address: string, onLink: (link: Link) => void): Promise<Listener> {
-    if (this.#listeners.has(address)) return Promise.reject(new Error(`EADDRINUSE ${address}`));
-    const entry = { process, onLink };
+    if (this.#ports.has(address)) return Promise.reject(new Error(`EADDRINUSE ${address}`));
+    const port = { process, onLink };
     return new Promise((resolve) => {
       process.soon(() => {
-        this.#listeners.set(address, entry);
-        resolve({
-          address,
-          close: () => {
-            if (this.#listeners.get(address) === entry) this.#listeners.delete(address);
-            return Promise.resolve();
-          },
-        });
+        this.#ports.set(address, port);
+        resolve({ address, close: () => Promise.resolve(this.#closePort(address, port)) });
       });
     });
   }
 
-  #dial(process: SimulatedProcess, address: string, signal: AbortSignal): Promise<Link> {
-    return new Promise((resolve, reject) => {
-      if (signal.aborted) {
-        reject(signal.reason);
-        return;
-      }
-      const call = new DialCall(process, address, resolve, reject, signal);
-      this.#knock(call);
-    });
+  #closePort(address: string, port: OpenPort): void {
+    if (this.#ports.get(address) === port) this.#ports.delete(address);
   }
 
   #knock(call: DialCall): void {
     if (call.isOver) return;
     const from = call.process.host.name;
     const to = hostOf(call.address);
-    this.#world.after(this.#draw(from, to, 0), () => {
+    this.#world.after(this.#drawMs(from, to, 0), () => {
       if (call.isOver) return;
-      if (this.isBlocked(from, to) || this.isBlocked(to, from)) {
-        this.#world.after(dialRetryMs, () => this.#knock(call));
-        return;
-      }
-      this.#answer(call);
+      const isLost = this.#wires.isBlocked(from, to) || this.#wires.isBlocked(to, from);
+      if (isLost) this.#world.after(dialRetryMs, () => this.#knock(call));
+      else this.#answer(call);
     });
   }
 
   #answer(call: DialCall): void {
-    const listener = this.#listeners.get(call.address);
-    if (listener === undefined || this.#refusing.has(hostOf(call.address))) {
-      if (!this.isHostSilent(call.address)) this.#refuse(call);
+    const port = this.#ports.get(call.address);
+    const host = hostOf(call.address);
+    if (port === undefined || this.#refusing.has(host)) {
+      if (!this.isHostSilent(host)) this.#refuse(call);
       return;
     }
-    listener.process.deliver(() => {
-      if (this.#listeners.get(call.address) !== listener) return this.#refuse(call);
-      this.#connect(call, listener.process, listener.onLink);
+    port.process.deliver(() => {
+      if (this.#ports.get(call.address) !== port) this.#refuse(call);
+      else this.#connect(call, port);
     });
   }
 
-  /** Set by the world: a machine without power answers nothing. */
-  isHostSilent: (address: string) => boolean = () => false;
-
   #refuse(call: DialCall): void {
-    this.#faultCounts.refusedDials += 1;
-    this.#world.after(this.#draw(hostOf(call.address), call.process.host.name, 0), () =>
+    this.#refusedDials += 1;
+    this.#world.after(this.#drawMs(hostOf(call.address), call.process.host.name, 0), () =>
       call.process.deliver(() => call.fail(new Error(`ECONNREFUSED ${call.address}`))),
     );
   }
 
-  #connect(call: DialCall, acceptor: SimulatedProcess, onLink: (link: Link) => void): void {
+  #connect(call: DialCall, { process, onLink }: OpenPort): void {
     if (call.isOver) return;
     this.#connectionCount += 1;
-    const connection = this.#connectionCount;
+    const common = { network: this, connection: this.#connectionCount };
     const near = new SimulatedLink({
-      network: this,
+      ...common,
       process: call.process,
-      connection,
       dialled: true,
       remoteAddress: call.address,
     });
     const far = new SimulatedLink({
-      network: this,
-      process: acceptor,
-      connection,
+      ...common,
+      process,
       dialled: false,
       remoteAddress: call.process.host.name,
     });
     near.other = far;
     far.other = near;
     this.#links.add(near).add(far);
-    far.arrivalMs = this.#world.nowMs() + this.#draw(far.hostName, near.hostName, 0);
+    far.arrivalMs = this.#world.nowMs() + this.#drawMs(far.hostName, near.hostName, 0);
     this.#world.at(far.arrivalMs, () => call.process.deliver(() => call.succeed(near)));
     onLink(far);
   }
@@ -338,86 +279,28 @@ export class SimulatedNetwork {
   }
 
   #loseSoon(link: SimulatedLink): void {
-    this.#world.after(this.#draw(link.other.hostName, link.hostName, 0), () =>
+    this.#world.after(this.#drawMs(link.other.hostName, link.hostName, 0), () =>
       link.process.deliver(() => link.lose(1006, '')),
     );
   }
 
   /** A killed process: its kernel ends the connections after what was sent, or cuts them short; a dead machine says nothing. */
-  #buryProcess(process: SimulatedProcess, address: string): void {
-    if (this.#listeners.get(address)?.process === process) this.#listeners.delete(address);
+  #bury(process: SimulatedProcess, address: string): void {
+    if (this.#ports.get(address)?.process === process) this.#ports.delete(address);
     for (const link of [...this.#links]) {
       if (link.process !== process || !link.isOpen) continue;
       link.abandon();
-      if (!process.host.isUp) {
-        link.isSevered = this.#random.chance(0.5);
-        continue;
-      }
-      if (this.#random.chance(0.3)) link.isSevered = true;
+      link.isSevered = this.#random.chance(process.host.isUp ? 0.3 : 0.5);
+      if (!process.host.isUp) continue;
       if (link.isSevered) this.#loseSoon(link.other);
       else this.carry(link, { type: 'end', code: 1006, text: '' });
     }
   }
 }
 
-/** One attempt to connect, until it is answered, refused or given up. */
-class DialCall {
-  isOver = false;
-  readonly process: SimulatedProcess;
-  readonly address: string;
-  readonly #resolve: (link: Link) => void;
-  readonly #reject: (error: unknown) => void;
-  readonly #signal: AbortSignal;
-  readonly #onAbort: () => void;
-
-  constructor(
-    process: SimulatedProcess,
-    address: string,
-    resolve: (link: Link) => void,
-    reject: (error: unknown) => void,
-    signal: AbortSignal,
-  ) {
-    this.process = process;
-    this.address = address;
-    this.#resolve = resolve;
-    this.#reject = reject;
-    this.#signal = signal;
-    this.#onAbort = () => this.fail(signal.reason);
-    signal.addEventListener('abort', this.#onAbort, { once: true });
-    process.onDeath(() => {
-      this.isOver = true;
-    });
-  }
-
-  succeed(link: SimulatedLink): void {
-    if (this.isOver || !link.isOpen) {
-      link.close();
-      if (!this.isOver) this.fail(new Error('ECONNRESET'));
-      return;
-    }
-    this.#end();
-    this.#resolve(link);
-  }
-
-  fail(error: unknown): void {
-    if (this.isOver) return;
-    this.#end();
-    this.#reject(error);
-  }
-
-  #end(): void {
-    this.isOver = true;
-    this.#signal.removeEventListener('abort', this.#onAbort);
-  }
-}
-
 /** Addresses are `sim://host` or `sim://host/name`. */
 export function hostOf(address: string): string {
   return address.slice('sim://'.length).split('/')[0]!;
-}
-
-function wire(from: string, to: string): string {
-  return `${from}>${to}`;
 }
 
 function isBetween(link: SimulatedLink, a: string, b: string): boolean {

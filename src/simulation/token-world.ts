@@ -1,7 +1,4 @@
 import type { QueueClient } from '../client/types.ts';
-import type { Permission } from '../mesh/types.ts';
-import { assembleNode } from '../service/assemble-node.ts';
-import { QueueMachine } from '../service/queue-machine.ts';
 import { AuthorizationServer } from './authorization-server.ts';
 import { AnswerChecker } from './checkers/answer-checker.ts';
 import { Judge } from './checkers/judge.ts';
@@ -16,7 +13,6 @@ import {
   jobber,
   jobIds,
   jobsOf,
-  providers,
   type Shop,
   tokenIds,
   tokenIn,
@@ -26,35 +22,18 @@ import {
 import { ReleaseProbe } from './release-probe.ts';
 import { ScopeUser } from './scope-user.ts';
 import type { SeedOptions, SeedReport } from './seed-report.ts';
-import { type Program, SimulatedClient, sleep } from './simulated-client.ts';
+import { type Program, SimulatedClient } from './simulated-client.ts';
 import { addressOf, SimulatedCluster, type SimulatedMember } from './simulated-cluster.ts';
 import { SimulatedNetwork } from './simulated-network.ts';
-import type { SimulatedProcess } from './simulated-process.ts';
+import { type AccountName, assembleTokenNode, clientSecrets, configureQueues } from './token-node.ts';
 import { BusyLoopError, World } from './world.ts';
+import { markOf, reportOf } from './world-report.ts';
 
 const livenessMs = 20_000;
 const settleMs = 40_000;
 const calmMs = 4_000;
-const transcriptLines = 60;
 /** The state machine is compared at every so many entries; its digest reads all of its state. */
 const digestEvery = 16;
-
-const clusterName = 'world';
-const peerSecret = 'the secret of the members of this world';
-const secrets = {
-  web: 'the secret of the front ends of this world',
-  updater: 'the secret of the updaters of this world',
-  admin: 'the secret of the operators of this world',
-} as const;
-const may: Readonly<Record<keyof typeof secrets, readonly Permission[]>> = {
-  web: ['put', 'get'],
-  updater: ['take', 'get'],
-  admin: ['admin', 'get', 'put', 'take'],
-};
-
-/** How rotating tasks are treated; longer than any client is cut off. */
-const suspectMs = 15_000;
-const policy = { leadMs: 4_000, urgentMs: 1_000, sessionTimeoutMs: 3_000 };
 
 /** The whole of the first slice: nodes, queue, gateways, front ends, updaters and a provider, under faults. */
 export class TokenWorld {
@@ -118,7 +97,7 @@ export class TokenWorld {
     for (const name of this.#cluster.names) {
       this.#world.after(this.#random.between(0, 300), () => void this.#cluster.start(name));
     }
-    this.#client('admin', 'admin', (client, process) => void this.#configure(client, process)).start();
+    this.#client('admin', 'admin', (client, process) => void configureQueues(client, process)).start();
     for (const client of this.#clients)
       this.#world.after(this.#random.between(0, 1_000), () => client.start());
     this.#world.after(this.#random.between(500, 4_000), () => {
@@ -220,13 +199,13 @@ export class TokenWorld {
   #isSettled(): boolean {
     if (this.#pending() > 0 || this.#clients.some((client) => client.isUp && client.escrow.size > 0))
       return false;
-    const marks = this.#healthy().map(markOf);
+    const marks = this.#healthy().map(({ node }) => markOf(node));
     return this.#hasLeader() && marks[0] !== undefined && marks.every((mark) => mark === marks[0]);
   }
 
   #explainUnsettled(): string {
     const nodes = this.#healthy().map(
-      (member) => `${member.name}: ${member.node?.view().state} ${markOf(member)}`,
+      (member) => `${member.name}: ${member.node?.view().state} ${markOf(member.node)}`,
     );
     const escrows = this.#clients.map((client) => `${client.name}: ${client.escrow.size}`);
     return `${this.#pending()} calls pending; ${nodes.join('; ')}; escrows ${escrows.join(' ')}`;
@@ -237,17 +216,7 @@ export class TokenWorld {
       world: this.#world,
       network: this.#network,
       size,
-      assemble: async ({ id, peers, process, transport, storage, logger }, onBuilt) => {
-        const clients = Object.entries(secrets).map(([account, secret]) => ({
-          account,
-          secrets: [secret],
-          may: new Set(may[account as keyof typeof secrets]),
-        }));
-        const config = { id, cluster: clusterName, peers, secrets: [peerSecret], clients, numbers: {} };
-        const ports = { transport, storage, clock: process, random: process.random, logger };
-        const { node } = await assembleNode(config, ports);
-        onBuilt(node);
-      },
+      assemble: assembleTokenNode,
       observer: {
         onStarted: (name, process, node) => {
           this.#checks.started(name, process, node);
@@ -284,14 +253,14 @@ export class TokenWorld {
     return clients;
   }
 
-  #client(name: string, account: keyof typeof secrets, program: Program): SimulatedClient {
+  #client(name: string, account: AccountName, program: Program): SimulatedClient {
     return new SimulatedClient({
       world: this.#world,
       network: this.#network,
       random: this.#random.fork(name),
       name,
       account,
-      secret: secrets[account],
+      secret: clientSecrets[account],
       endpoints: this.#cluster.names.map(addressOf),
       program,
       onCrash: (crashed, error) => this.#crashed(crashed, error),
@@ -323,58 +292,15 @@ export class TokenWorld {
     });
   }
 
-  /** Says how the queues and providers behave, again and again until the cluster has heard it. */
-  async #configure(client: QueueClient, process: SimulatedProcess): Promise<void> {
-    const tokens = tokensOf(client);
-    const steps = [
-      () => tokens.setPolicy(policy),
-      () => jobsOf(client).setPolicy(policy),
-      () => tokens.setProvider(providers.rotating, { kind: 'rotating', suspectMs, onUnknown: 'retry' }),
-      () => tokens.setProvider(providers.burying, { kind: 'rotating', suspectMs, onUnknown: 'bury' }),
-      () => tokens.setProvider(providers.fixed, { kind: 'static' }),
-      () => jobsOf(client).setProvider(providers.fixed, { kind: 'static' }),
-    ];
-    for (const step of steps) {
-      for (;;) {
-        try {
-          await step();
-          break;
-        } catch {
-          await sleep(process, 200);
-        }
-      }
-    }
-    await client.close();
-  }
-
   #report(): SeedReport {
-    const { dropped, duplicated, reordered, refusedDials } = this.#network.faultCounts();
-    this.#coverage.add({
-      'frame dropped': dropped,
-      'frame duplicated': duplicated,
-      'frame reordered': reordered,
-    });
-    this.#coverage.count('dial refused', refusedDials);
-    for (const { disk } of this.#cluster.members) this.#coverage.count('torn write', disk.tornWrites);
     for (const [name, times] of this.#shop.provider.faultCounts())
       this.#coverage.count(`provider ${name}`, times);
-    for (const [name, times] of this.#judge.coverage) this.#coverage.count(`reached ${name}`, times);
-    return {
+    return reportOf({
       seed: this.#seed,
-      steps: this.#world.steps(),
-      violations: this.#judge.violations,
+      cluster: this.#cluster,
+      judge: this.#judge,
+      coverage: this.#coverage,
       unconverged: this.#unconverged,
-      coverage: this.#coverage.toJSON(),
-      traceHash: this.#world.trace.hash(),
-      lines: this.#world.trace.last(transcriptLines),
-    };
+    });
   }
-}
-
-/** Where a node stands: the last index it applied and the state there. */
-function markOf({ node }: SimulatedMember): string | undefined {
-  const group = node?.group();
-  if (group === undefined) return undefined;
-  const size = group.machine instanceof QueueMachine ? group.machine.digest() : '';
-  return `${group.applied().index} ${size}`;
 }
