@@ -43,6 +43,10 @@ export class Campaign {
     return hasQuorum(voters, (id) => this.#granted.has(id));
   }
 
+  isUnanimous(voters: Voters): boolean {
+    return voters.every((ids) => ids.every((id) => this.#granted.has(id)));
+  }
+
   isLost(voters: Voters): boolean {
     return !hasQuorum(voters, (id) => !this.#isFinal(id));
   }

@@ -4,12 +4,17 @@ import type { Core } from './core.ts';
 import { Leader } from './leader.ts';
 import type { MemberIdentity, PreVoteReply, Release, RequestVoteReply, TimeoutNow } from './types.ts';
 
+/** So many times the longest patience an unwilling node leaves to the others when there is no leader. */
+const reluctantPatiencesMax = 2;
+
 /** How a leader is found: pre-vote, vote, and when to start either. */
 export class Elections {
   readonly #core: Core;
   #requestId = 0;
   #repeatAtMs: number = Number.POSITIVE_INFINITY;
   #selfVoteToken: number | undefined;
+  /** The first membership that the pre-vote under way would found; undefined when there is one already. */
+  #foundingSet: readonly MemberIdentity[] | undefined;
   #release: Release | undefined;
 
   constructor(core: Core) {
@@ -62,20 +67,22 @@ export class Elections {
   startPreVote(): void {
     const core = this.#core;
     if (!this.#canCampaign()) {
-      core.earlyAtMs = Number.POSITIVE_INFINITY;
-      core.restartPatience();
+      this.#thinkAgain();
       return;
     }
     this.#requestId += 1;
+    this.#selfVoteToken = undefined;
+    this.#foundingSet = core.members.firstSet === undefined ? this.#pristineSet() : undefined;
     const campaign = new Campaign('pre', core.term + 1, this.#requestId, undefined);
     core.becomePreCandidate(campaign);
     campaign.grant(core.id, Number.NEGATIVE_INFINITY);
-    if (campaign.isWon(core.members.voters)) this.#startElection(undefined);
+    if (this.#maySeekVotes(campaign)) this.#startElection(undefined);
     else this.#ask(campaign);
   }
 
   /** The leader asked for it: no pre-vote, and voters drop their stickiness. */
   campaignForTransfer(message: TimeoutNow): void {
+    if (message.release !== undefined) this.#core.promises.forget(message.release);
     if (!this.#canCampaign()) return;
     this.#release = message.release;
     this.#startElection(message.transferId);
@@ -88,7 +95,7 @@ export class Elections {
     if (message.refused === undefined) {
       if (message.term !== campaign.term) return;
       campaign.grant(from, Number.NEGATIVE_INFINITY);
-      if (campaign.isWon(core.members.voters)) this.#startElection(undefined);
+      if (this.#maySeekVotes(campaign)) this.#startElection(undefined);
       return;
     }
     if (message.term > core.term) {
@@ -136,15 +143,20 @@ export class Elections {
     if (core.role === 'follower' && !core.isSticky()) this.startPreVote();
   }
 
+  /**
+   * A majority is enough in a cluster that exists. To found one takes all: each must say now that it is as new as its link said
+   * once, or a member that was cut off since could found a second cluster with a disk that was wiped after the first.
+   */
+  #maySeekVotes(campaign: Campaign): boolean {
+    const { members } = this.#core;
+    if (this.#foundingSet === undefined) return campaign.isWon(members.voters);
+    return campaign.isUnanimous(members.voters);
+  }
+
   #startElection(transferId: number | undefined): void {
     const core = this.#core;
-    if (core.members.firstSet === undefined) {
-      const set = this.#pristineSet();
-      if (set === undefined) {
-        core.becomeFollower(core.term, undefined);
-        return;
-      }
-      core.adoptFirstSet(set);
+    if (this.#foundingSet !== undefined && core.members.firstSet === undefined) {
+      core.adoptFirstSet(this.#foundingSet);
     }
     this.#requestId += 1;
     const campaign = new Campaign('real', core.term + 1, this.#requestId, transferId);
@@ -158,7 +170,7 @@ export class Elections {
     const core = this.#core;
     const { lastIndex: lastLogIndex, lastTerm: lastLogTerm } = core.log;
     const { term, requestId, transferId } = campaign;
-    const bootstrapSet = core.members.firstSet ?? this.#pristineSet();
+    const bootstrapSet = core.members.firstSet ?? this.#foundingSet;
     const request = { term, requestId, lastLogIndex, lastLogTerm, bootstrapSet };
     const release = transferId === undefined ? undefined : this.#release;
     for (const id of core.members.others) {
@@ -205,6 +217,15 @@ export class Elections {
     const voters = core.members.allVoters().length;
     const steps = this.#rank(undefined) + core.options.random() * voters;
     core.earlyAtMs = core.nowMs + core.options.rankStepMs * (1 + steps);
+  }
+
+  /** Nobody leads and this node may not try: it waits once more. Its reluctance ends when that of the others would have, too. */
+  #thinkAgain(): void {
+    const core = this.#core;
+    const lastMs = core.nowMs + reluctantPatiencesMax * core.options.electionTimeoutMaxMs;
+    core.unwillingUntilMs = Math.min(core.unwillingUntilMs, lastMs);
+    core.earlyAtMs = Number.POSITIVE_INFINITY;
+    core.restartPatience();
   }
 
   #canCampaign(): boolean {

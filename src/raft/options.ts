@@ -77,7 +77,9 @@ function checkTimes(options: RaftOptions): void {
   require(Number.isFinite(electionTimeoutMaxMs) &&
     electionTimeoutMaxMs >
       electionTimeoutMinMs, `electionTimeoutMaxMs (${electionTimeoutMaxMs}) must be above electionTimeoutMinMs (${electionTimeoutMinMs})`);
-  require(leaseMs > heartbeatMs, `leaseMs (${leaseMs}) must be above heartbeatMs (${heartbeatMs})`);
+  require(leaseMs >=
+    2 *
+      heartbeatMs, `leaseMs (${leaseMs}) must be at least two heartbeatMs (${heartbeatMs}): each renews it`);
   require(leaseMs <=
     0.8 *
       electionTimeoutMinMs, `leaseMs (${leaseMs}) must be at most 0.8 of electionTimeoutMinMs (${electionTimeoutMinMs})`);

@@ -14,12 +14,15 @@ export class Progress {
   probing = true;
   /** The probe is out: nothing more until it is answered or a round's answer says it was lost. */
   probeSent = false;
+  readonly #termStart: LogIndex;
   #inflight: Inflight[] = [];
   #inflightBytes = 0;
   #mark: { readonly round: Round; readonly nextIndex: LogIndex } | undefined;
 
+  /** @param nextIndex - the first index of the term: the logs most likely meet just before it. */
   constructor(nextIndex: LogIndex) {
     this.nextIndex = nextIndex;
+    this.#termStart = nextIndex;
   }
 
   canSend(inflightBytesMax: number): boolean {
@@ -59,11 +62,11 @@ export class Progress {
     return true;
   }
 
-  /** Back to the last place that is certain, forgetting what is in flight. */
+  /** Back to the last place that is certain, or to the first guess while none is, forgetting what is in flight. */
   reset(): void {
     this.probing = true;
     this.probeSent = false;
-    this.nextIndex = this.matchIndex + 1;
+    this.nextIndex = this.matchIndex > 0 ? this.matchIndex + 1 : this.#termStart;
     this.#inflight = [];
     this.#inflightBytes = 0;
     this.#mark = undefined;

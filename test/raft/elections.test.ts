@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { bootId } from '../../src/base/ids.ts';
 import { a, b, c, d, e, entry, incarnation, logOf, Probe, setOf, stranger } from './probe.ts';
 
 const five = [a, b, c, d, e];
@@ -216,6 +217,22 @@ describe('stickiness and the early election', () => {
     expect(node.view.term).toBe(1);
   });
 
+  it('a self-vote that came too late for its election stops no later pre-vote from being repeated', () => {
+    const node = new Probe();
+    node.startCampaign();
+    node.grantPreVote(b);
+    expect(node.view).toMatchObject({ role: 'candidate', term: 2 });
+    node.round(c, 2, 1);
+    node.sync();
+    node.sent = [];
+    node.step({ type: 'peerGone', peer: c });
+    node.pass(10);
+    const { requestId } = node.take('preVote')[0]!.message;
+    node.receive(b, { type: 'preVoteReply', term: 2, requestId, refused: 'sticky' });
+    node.pass(10);
+    expect(node.take('preVote').map(({ to }) => to)).toContain(b);
+  });
+
   it('a voter grants when its own view says gone too', () => {
     const node = new Probe();
     node.hear(b, 1, 1);
@@ -320,7 +337,8 @@ describe('bootstrap', () => {
     node.link(b, fresh);
     node.link(c, fresh);
     node.pass(0);
-    const asked = node.grantPreVote(b);
+    node.grantPreVote(b);
+    const asked = node.grantPreVote(c);
     expect(asked.messages).toEqual([]);
     expect(asked.persist?.hardState?.bootstrapSet).toEqual(setOf([a, b, c]));
     node.sync();
@@ -334,6 +352,60 @@ describe('bootstrap', () => {
     node.sync();
     node.ack(c, 2);
     expect(node.view.clusterId).toBe('ab'.repeat(16));
+  });
+
+  it('only all members together found the cluster: what a hello said may be long past', () => {
+    const node = new Probe(fresh);
+    node.link(b, fresh);
+    node.link(c, fresh);
+    node.pass(0);
+    node.grantPreVote(b);
+    expect(node.view).toMatchObject({ role: 'preCandidate', term: 0 });
+    node.pass(30_000);
+    expect(node.sent.filter(({ message }) => message.type === 'requestVote')).toEqual([]);
+    node.grantPreVote(b);
+    node.grantPreVote(c);
+    expect(node.view).toMatchObject({ role: 'candidate', term: 1 });
+  });
+
+  it('what a member granted for one set founds no other', () => {
+    const node = new Probe(fresh);
+    node.link(b, fresh);
+    node.link(c, fresh);
+    node.pass(0);
+    node.grantPreVote(b);
+    node.step({ type: 'peerClosed', peer: c });
+    const wiped = { id: c, incarnation: incarnation(e), bootId: bootId('c2') };
+    node.step({ type: 'peerUp', peer: { ...wiped, pristine: true, leaderId: undefined } });
+    node.sent = [];
+    node.pass(100);
+    expect(node.take('preVote')).toMatchObject([{ to: c, message: { bootstrapSet: setOf([a, b, c]) } }]);
+    node.pass(3_000);
+    const set = [...setOf([a, b]), { id: c, incarnation: incarnation(e) }];
+    expect(node.sent.at(-1)!.message).toMatchObject({ type: 'preVote', bootstrapSet: set });
+    node.grantPreVote(c);
+    expect(node.view).toMatchObject({ role: 'preCandidate', term: 0 });
+    node.grantPreVote(b);
+    expect(node.view).toMatchObject({ role: 'candidate', term: 1 });
+  });
+
+  it('a cluster that lost one disk is not founded again by a member that was cut off (I1, I6)', () => {
+    const left = new Probe({ ...fresh, id: b });
+    const cutOff = new Probe({ ...fresh, id: c });
+    cutOff.link(b, fresh);
+    // a led term 1 with the vote of b, and its entry 1 is committed; then its disk was wiped.
+    left.append(a, 1, [0, 0], logOf([a, b, c], 1), 2);
+    left.sync();
+    const wiped = { id: a, incarnation: incarnation(e), bootId: bootId('a2') };
+    cutOff.step({ type: 'peerUp', peer: { ...wiped, pristine: true, leaderId: undefined } });
+    cutOff.pass(100);
+    cutOff.grantPreVote(a);
+    for (const { to, message } of cutOff.take('preVote')) if (to === b) left.receive(c, message);
+    for (const { message } of left.take('preVoteReply')) cutOff.receive(b, message);
+    cutOff.pass(30_000);
+    cutOff.sync();
+    expect(cutOff.take('requestVote')).toEqual([]);
+    expect(cutOff.view.term).toBe(1);
   });
 
   it('a voter without entry 1 votes for a set that names its disk, and for no second set', () => {

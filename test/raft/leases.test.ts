@@ -67,6 +67,21 @@ describe('promises', () => {
     expect(promised(node)).toBeCloseTo(promiseMs, 6);
   });
 
+  it('a release may also come in TimeoutNow: who is to take over waits for nothing that it promised', () => {
+    const node = new Probe();
+    node.hear(b, 1, 5);
+    node.receive(b, {
+      type: 'timeoutNow',
+      term: 1,
+      index: 2,
+      transferId: 1,
+      release: { term: 1, round: 5 },
+    });
+    node.sync();
+    const { lease } = node.grantVote(c);
+    expect(lease?.exclusiveFromMs).toBe(node.nowMs);
+  });
+
   it('a release may also come in the vote request that follows from it', () => {
     const node = new Probe();
     node.hear(b, 1, 4);
@@ -164,6 +179,28 @@ describe('check-quorum', () => {
     const alone = new Probe({ members: [a], entries: logOf([a], 1) });
     alone.sync();
     expect(alone.step({ type: 'abdicate', unwillingMs: 5_000 }).view.role).toBe('leader');
+  });
+});
+
+describe('an unwilling node', () => {
+  it('comes forward when the patience of all others has ended and still nobody leads', () => {
+    const node = new Probe().reign();
+    node.step({ type: 'abdicate', unwillingMs: 60_000 });
+    node.pass(10_000);
+    expect(node.view.role).toBe('preCandidate');
+  });
+
+  it('stays back for as long as it was asked to while another leads', () => {
+    const node = new Probe().reign();
+    node.step({ type: 'abdicate', unwillingMs: 20_000 });
+    for (let round = 1; round <= 190; round += 1) {
+      node.pass(100);
+      node.round(b, 3, round);
+      node.sync();
+    }
+    node.step({ type: 'peerGone', peer: b });
+    node.pass(800);
+    expect(node.take('preVote')).toEqual([]);
   });
 });
 

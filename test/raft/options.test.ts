@@ -34,6 +34,7 @@ describe('options', () => {
   it.each<[string, Partial<RaftOptionsInput>]>([
     ['a lease beyond 0.8 of the election timeout', { leaseMs: 801 }],
     ['a lease within a heartbeat', { leaseMs: 100 }],
+    ['a lease that every late heartbeat would end', { leaseMs: 199 }],
     ['a heartbeat above half of the election timeout', { heartbeatMs: 501 }],
     ['a heartbeat of 0', { heartbeatMs: 0 }],
     ['NaN', { heartbeatMs: Number.NaN }],

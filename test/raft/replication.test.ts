@@ -191,6 +191,18 @@ describe('leading', () => {
     expect(node.take('appendEntries')).toMatchObject([{ to: b, message: { prevLogIndex: 3 } }]);
   });
 
+  it('a member that was away when the term began is sent what it lacks, not the whole log', () => {
+    const node = new Probe({ entries: logOf([a, b, c], 1, 1, 1, 1, 1) }).becomeLeader();
+    node.step({ type: 'peerClosed', peer: c });
+    node.sent = [];
+    node.link(c);
+    expect(node.take('appendEntries')).toMatchObject([
+      { to: c, message: { prevLogIndex: 6, entries: [{ index: 7 }] } },
+    ]);
+    node.refuse(c, 6, 0, 4);
+    expect(node.take('appendEntries')).toMatchObject([{ to: c, message: { prevLogIndex: 3 } }]);
+  });
+
   it('the log and the uncommitted part of it are bounded: more is refused, nothing is lost (pitfall 74)', () => {
     const full = new Probe({ logBytesMax: 2_000 }).reign();
     expect(full.step({ type: 'propose', proposals: bytes(3_000) }).proposals).toEqual([
