@@ -28,8 +28,8 @@ export function connectOver(ports: ClientPorts, options: ConnectOptions): Promis
   const { clock, random, openEscrow } = ports;
   const { signal, timeoutMs = connectWithinMs } = options;
   if (signal?.aborted) return Promise.reject(signal.reason);
-  const openChannel = dialAny(ports, options);
   return new Promise((resolve, reject) => {
+    const openChannel = dialAny(ports, options);
     let lastError = new Error('no node was reached in time');
     const settle = (error: Error | undefined): void => {
       deadline.cancel();

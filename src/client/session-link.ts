@@ -38,8 +38,8 @@ export type RequestHeader = Pick<
 /** A node that cannot attach the session for so long is left for another. */
 const attachWithinMs = 2_500;
 const attachRetryMs = 100;
-/** A node that knows no leader for so long may be cut off from the others. */
-const leaderlessMs = 2_000;
+/** A node that knows no leader for so long may be cut off from the others: the session would end by silence there. */
+const leaderlessMs = 1_000;
 /** Correlations of attaches; those of requests are below. */
 export const attachCorrelation = 0x8000_0000;
 
@@ -166,6 +166,7 @@ export class SessionLink {
     }
     this.#isAttached = true;
     this.#wasAttached = true;
+    this.#alarm.at(this.#leaderlessUntilMs);
     this.#events.attached();
   }
 
@@ -182,8 +183,14 @@ export class SessionLink {
 
   #ring(): void {
     const nowMs = this.#deps.clock.monotonicMs();
-    if (nowMs >= this.#attachByMs || nowMs >= this.#leaderlessUntilMs) this.#connection.move();
+    const isUseless = this.#isAttached && nowMs >= this.#leaderlessUntilMs;
+    if (nowMs >= this.#attachByMs || isUseless) this.#connection.move();
     else if (nowMs >= this.#attachAgainMs) this.#attach();
-    else this.#alarm.at(Math.min(this.#attachByMs, this.#leaderlessUntilMs, this.#attachAgainMs));
+    else this.#alarm.at(this.#nextMs(nowMs));
+  }
+
+  #nextMs(nowMs: number): number {
+    const leaderlessMs = this.#leaderlessUntilMs > nowMs ? this.#leaderlessUntilMs : Number.POSITIVE_INFINITY;
+    return Math.min(this.#attachByMs, leaderlessMs, this.#attachAgainMs);
   }
 }

@@ -1,6 +1,5 @@
 import { ProtocolError } from '../base/errors.ts';
 import type { ClientLink, Permission } from '../mesh/types.ts';
-import type { GroupHandle } from '../node/types.ts';
 import { Alarm } from '../ports/alarm.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -10,6 +9,7 @@ import { splitBundle } from '../wire/client-bundle.ts';
 import {
   encodeLeader,
   encodeQueueName,
+  type LeaderBody,
   readAttach,
   readGet,
   readQueueName,
@@ -44,7 +44,6 @@ const permissions: { readonly [Type in Operation['type']]: Permission } = {
  * leader; when a socket closes, and only then, the gateway says that its client is gone.
  */
 export class Gateway {
-  readonly #group: GroupHandle;
   readonly #path: LeaderPath;
   readonly #reads: LocalReads;
   readonly #clock: Clock;
@@ -52,10 +51,9 @@ export class Gateway {
   readonly #connections = new Set<ClientConnection>();
   readonly #sessions: AttachedSessions;
   readonly #pauses: Alarm;
-  #leaderTold = '';
+  #told: LeaderBody = { leaderId: undefined, term: 0 };
 
-  constructor(group: GroupHandle, path: LeaderPath, reads: LocalReads, clock: Clock, logger: Logger) {
-    this.#group = group;
+  constructor(path: LeaderPath, reads: LocalReads, clock: Clock, logger: Logger) {
     this.#path = path;
     this.#reads = reads;
     this.#clock = clock;
@@ -73,16 +71,15 @@ export class Gateway {
     this.#connections.add(connection);
     link.onFrame = (message) => this.#onMessage(connection, message);
     link.onClose = (by) => this.#onClose(connection, by);
-    connection.push('leader', this.#leaderBody());
+    connection.push('leader', encodeLeader(this.#path.leader()));
   }
 
-  /** Tells all clients who leads, when that changed. */
+  /** Tells all clients who leads, when that changed, or the way to it. */
   onView(): void {
-    const { leaderId, term } = this.#group.view();
-    const told = `${term}/${leaderId}`;
-    if (told === this.#leaderTold) return;
-    this.#leaderTold = told;
-    for (const connection of this.#connections) connection.push('leader', this.#leaderBody());
+    const { leaderId, term } = this.#path.leader();
+    if (term === this.#told.term && leaderId === this.#told.leaderId) return;
+    this.#told = { leaderId, term };
+    for (const connection of this.#connections) connection.push('leader', encodeLeader(this.#told));
   }
 
   onApplied(index: number, events: QueueEvents): void {
@@ -233,11 +230,6 @@ export class Gateway {
 
   #regulatePaused(): void {
     for (const connection of this.#connections) if (connection.paused) this.#regulate(connection);
-  }
-
-  #leaderBody(): Uint8Array {
-    const { leaderId, term } = this.#group.view();
-    return encodeLeader({ leaderId, term });
   }
 }
 

@@ -2,7 +2,7 @@ import type { NodeId } from '../base/ids.ts';
 import type { GroupHandle } from '../node/types.ts';
 import { Alarm } from '../ports/alarm.ts';
 import type { Clock } from '../ports/clock.ts';
-import { readRefused } from '../wire/client-frame.ts';
+import { type LeaderBody, readRefused } from '../wire/client-frame.ts';
 import { type ClientHeader, noDeadlineMs } from '../wire/client-header.ts';
 import { type Answer, type Reply, refusedAnswer, unknownAnswer } from './answers.ts';
 
@@ -44,6 +44,8 @@ export class LeaderPath {
   readonly #entries = new Map<number, Entry>();
   readonly #deadlines: Alarm;
   readonly #retries: Alarm;
+  /** Nodes to which there was a way and is none now. */
+  readonly #cutOff = new Set<NodeId>();
   #bytes = 0;
   #lastCorrelation = 0;
   #leader: NodeId | undefined;
@@ -118,6 +120,13 @@ export class LeaderPath {
     }
   }
 
+  /** Who leads as far as this path goes: a leader that cannot be reached is none. */
+  leader(): LeaderBody {
+    const { leaderId, term } = this.#group.view();
+    const isCutOff = leaderId === undefined || this.#cutOff.has(leaderId);
+    return { leaderId: isCutOff ? undefined : leaderId, term };
+  }
+
   /** Called after each change of the view. */
   onView(): void {
     const { leaderId, term } = this.#group.view();
@@ -130,10 +139,12 @@ export class LeaderPath {
 
   /** The way to a node is cut: what it has of ours may or may not come to the log. */
   peerClosed(peer: NodeId): void {
+    this.#cutOff.add(peer);
     for (const entry of this.#entries.values()) if (entry.sentTo === peer) this.#hold(entry, true);
   }
 
   peerUp(peer: NodeId): void {
+    this.#cutOff.delete(peer);
     if (peer === this.#group.view().leaderId) this.#sendHeld();
   }
 

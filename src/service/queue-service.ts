@@ -43,7 +43,7 @@ export class QueueService {
     this.#leader = new LeaderService(group, machine, clock);
     this.#path = new LeaderPath(group, clock, (to, header, body) => this.#deliver(to, header, body));
     this.#reads = new LocalReads(group, machine, clock);
-    this.#gateway = new Gateway(group, this.#path, this.#reads, clock, logger);
+    this.#gateway = new Gateway(this.#path, this.#reads, clock, logger);
     this.#unsubscribe = [
       group.onView(() => this.#onView()),
       group.onApplied((entry) => this.#onApplied(entry)),
@@ -85,11 +85,15 @@ export class QueueService {
   }
 
   peerUp(peer: NodeId): void {
-    if (!this.#closed) this.#path.peerUp(peer);
+    if (this.#closed) return;
+    this.#path.peerUp(peer);
+    this.#gateway.onView();
   }
 
   peerClosed(peer: NodeId): void {
-    if (!this.#closed) this.#path.peerClosed(peer);
+    if (this.#closed) return;
+    this.#path.peerClosed(peer);
+    this.#gateway.onView();
   }
 
   /** Clients are told to look for another node. May be called twice. */

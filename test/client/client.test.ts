@@ -81,8 +81,7 @@ describe('a call', () => {
 
   it('that is not answered ends as unknown and is applied by no later copy', async () => {
     const cluster = await started();
-    const { client, sockets } = testClient(cluster, { endpoints: ['b'] });
-    const tokens = tokensOf(client);
+    const tokens = tokensOf(testClient(cluster, { endpoints: ['b'] }).client);
     await cluster.clock.advance(50);
     cluster.fate = 'lose';
     const put = tokens.put({ id: 't1', payload: 'one', expiresAt: soon(cluster) }, { timeoutMs: 1_000 });
@@ -90,7 +89,6 @@ describe('a call', () => {
     cluster.lead('c');
     await cluster.clock.advance(1_000);
     expect(await resolved(cluster, tokens.get('t1'))).toBeUndefined();
-    expect(sockets).toHaveLength(1);
   });
 
   it('that was never sent ends as refused', async () => {

@@ -157,7 +157,7 @@ describe('a path between two nodes that is cut', () => {
     await resolved(cluster, tokens.put({ id: 't1', payload: 'one', expiresAt: soon(cluster) }));
     const [lease] = await resolved(cluster, tokens.take());
     cluster.cut('a', 'b');
-    await cluster.clock.advance(2_600);
+    await cluster.clock.advance(1_200);
     expect(sockets.map((socket) => socket.node)).toEqual(['b', 'c']);
     cluster.cut('a', 'b', false);
     await cluster.clock.advance(5_000);
