@@ -20,10 +20,6 @@ export class Leases {
     this.#alarm = new Alarm(clock, () => this.#expire());
   }
 
-  get size(): number {
-    return this.#live.size;
-  }
-
   /** @returns the signal of a lease that was given just now. */
   given(queue: string, id: string, fence: number, endsAtMs: number): AbortSignal {
     const controller = new AbortController();

@@ -11,14 +11,6 @@ export class RequestWindow {
   #backlog: Call[] = [];
   #lastSeq = 0;
 
-  get unsettledCount(): number {
-    return this.#unsettled.size;
-  }
-
-  get backlogCount(): number {
-    return this.#backlog.length;
-  }
-
   /** Answers up to here are not needed any more. */
   get settledUpTo(): number {
     return (this.oldest()?.seq ?? this.#lastSeq + 1) - 1;

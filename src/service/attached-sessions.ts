@@ -38,10 +38,6 @@ export class AttachedSessions {
     this.#renewals = new Alarm(clock, () => this.#renew());
   }
 
-  get size(): number {
-    return this.#sessions.size;
-  }
-
   /** The log attached a session. If its client closed meanwhile, the attachment ends at once. */
   attached(session: SessionId, attachment: number, index: number, connection: ClientConnection): void {
     if (connection.closedBy !== undefined) {

@@ -62,10 +62,6 @@ export class Gateway {
     this.#pauses = new Alarm(clock, () => this.#regulatePaused());
   }
 
-  get connectionCount(): number {
-    return this.#connections.size;
-  }
-
   clientUp(link: ClientLink): void {
     const connection = new ClientConnection(link);
     this.#connections.add(connection);

@@ -59,10 +59,6 @@ export class LeaderPath {
     this.#retries = new Alarm(clock, () => this.#sendHeld());
   }
 
-  get size(): number {
-    return this.#entries.size;
-  }
-
   /**
    * Takes a request in; `dispatch` sends it.
    *

@@ -57,12 +57,6 @@ export class TakeWaiters {
     this.#alarm = new Alarm(clock, () => this.#sweep());
   }
 
-  get size(): number {
-    let count = 0;
-    for (const line of this.#lines.values()) count += line.waiters.size;
-    return count;
-  }
-
   /** A copy of a take that is here already replaces the way back: only the newest path is sure to exist. */
   submit(request: TakeRequest): void {
     const line = this.#lineOf(request.queue);
