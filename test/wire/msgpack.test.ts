@@ -38,6 +38,8 @@ describe('tuples', () => {
   it('hold payloads larger than a slab', () => {
     const payload = Buffer.alloc(100_000, 7);
     const bytes = encodeTuple([1, payload, 2]);
-    expect(bytes.equals(Buffer.concat([Buffer.from('9301c6000186a0', 'hex'), payload, Buffer.of(2)]))).toBe(true);
+    expect(bytes.equals(Buffer.concat([Buffer.from('9301c6000186a0', 'hex'), payload, Buffer.of(2)]))).toBe(
+      true,
+    );
   });
 });
