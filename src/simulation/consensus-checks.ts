@@ -59,12 +59,16 @@ export class ConsensusChecks {
     const group = node.group();
     const life = `${name}/${process.life}`;
     let leaderTerm = 0;
+    let commitIndex = 0;
     const look = (): void => {
       const view = group.view();
       if (view.role === 'leader' && view.term !== leaderTerm) {
         leaderTerm = view.term;
         this.#leads(name, view.term);
+      } else if (view.role === 'leader' && view.commitIndex > commitIndex) {
+        this.log.claimedByLeader(name, view.term, view.commitIndex);
       }
+      commitIndex = view.commitIndex;
       this.log.claimed(name, view.commitIndex);
       this.#apply.committed(life, view.commitIndex);
     };

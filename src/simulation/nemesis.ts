@@ -17,6 +17,7 @@ const machineFaultKinds = [
   'clockRate',
   'transfer',
   'close',
+  'coups',
 ] as const;
 /** Faults of machines, disks, clocks and wires of the nodes. */
 export type FaultKind = (typeof machineFaultKinds)[number] | WireFaultKind;
@@ -151,6 +152,8 @@ export class Nemesis {
         return this.#transfer();
       case 'close':
         return this.#close(member);
+      case 'coups':
+        return this.#coups();
       default:
         return this.#wires.strike(kind, member.name);
     }
@@ -265,6 +268,25 @@ export class Nemesis {
       end();
       void this.#cluster.start(member.name);
     });
+  }
+
+  /** For a while no leader lasts: what one began the next must end (figure 8 of the paper). */
+  #coups(): boolean {
+    const { world } = this.#cluster;
+    const untilMs = world.nowMs() + this.#random.between(500, 4_000);
+    let seen = this.#cluster.leader()?.name;
+    this.#note('no leader lasts');
+    const watch = (): void => {
+      if (!this.#isActive || world.nowMs() > untilMs) return;
+      const leader = this.#cluster.leader();
+      if (leader !== undefined && leader.name !== seen) {
+        seen = leader.name;
+        world.after(this.#random.between(0, 15), () => this.#stopProcess('kill', leader));
+      }
+      world.after(2, watch);
+    };
+    watch();
+    return true;
   }
 
   #later(inMs: number, repair: () => void): true {

@@ -96,6 +96,17 @@ export class LogChecker {
     }
   }
 
+  /** The commit index of a leader rose to `index`: it counts entries of its own term only (pitfall 11). */
+  claimedByLeader(node: string, term: number, index: number): void {
+    const entryTerm = this.#log(node).terms[index - 1];
+    if (entryTerm !== undefined && entryTerm !== term) {
+      this.#judge.violated(
+        'I8',
+        `${node} leads term ${term} and calls entry ${index} of term ${entryTerm} committed`,
+      );
+    }
+  }
+
   /** A follower acknowledged that its log is durable up to `index`. */
   acknowledged(node: string, index: number): void {
     if (index > this.#log(node).terms.length) {

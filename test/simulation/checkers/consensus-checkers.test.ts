@@ -175,6 +175,16 @@ describe('the log checker', () => {
     expect(broken(judge)).toEqual([]);
   });
 
+  it('rejects a leader that commits by counting an entry of an old term (I8, pitfall 11)', () => {
+    const { judge, log } = make();
+    write(log, 'a', 1, [entry(1, 1)]);
+    write(log, 'a', 2, [entry(2, 2)]);
+    log.claimedByLeader('a', 2, 2);
+    expect(broken(judge)).toEqual([]);
+    log.claimedByLeader('a', 2, 1);
+    expect(broken(judge)).toEqual(['I8']);
+  });
+
   it('rejects a commit index that no quorum holds durably (I8)', () => {
     const { judge, log } = make();
     write(log, 'a', 1, [entry(1, 1)]);
