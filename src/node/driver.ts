@@ -12,6 +12,8 @@ import { StorageQueue } from './storage-queue.ts';
 
 /** While something here depends on the clock, the two clocks are compared so often. */
 const sleepCheckMs = 50;
+/** `close` waits so long for the disk: one that never answers must not keep the application from ending. */
+export const diskPatienceMs = 5_000;
 
 interface Pending {
   readonly group: Group;
@@ -33,6 +35,8 @@ export class Driver {
   #inbox: Pending[] = [];
   #turn: Scheduled | undefined;
   #stalledForMs = 0;
+  #wokenMs = 0;
+  #hasPolled = false;
   #ended: 'closed' | 'failed' | undefined;
   #rejectedCount = 0;
 
@@ -91,6 +95,7 @@ export class Driver {
 
   wake(): void {
     if (this.#ended !== undefined || this.#turn !== undefined) return;
+    this.#wokenMs = this.#clock.monotonicMs();
     this.#turn = this.#clock.soon(() => {
       this.#turn = undefined;
       this.#guard(() => this.#runTurn());
@@ -110,15 +115,26 @@ export class Driver {
     this.#quietly(this.#options.storage.close());
   }
 
-  /** Waits for what is being written, then closes links and storage. Twice is harmless. */
+  /** Waits for what was given to the disk, then closes links and storage. Twice is harmless. */
   async close(): Promise<void> {
     if (this.#ended === undefined) {
       this.#storageQueue.start();
-      await this.#storageQueue.idle();
-      this.#stop('closed');
+      await this.#unlessDiskIsDead(this.#storageQueue.written());
+      if (this.#ended === undefined) this.#stop('closed');
     }
     await this.#options.mesh.close();
-    await this.#options.storage.close();
+    await this.#unlessDiskIsDead(this.#options.storage.close());
+  }
+
+  async #unlessDiskIsDead(work: Promise<void>): Promise<void> {
+    let patience: Scheduled | undefined;
+    const over = new Promise<void>((resolve) => {
+      patience = this.#clock.after(diskPatienceMs, () => {
+        this.#options.logger.error({}, `the disk did not answer for ${diskPatienceMs} ms: closed without it`);
+        resolve();
+      });
+    });
+    await Promise.race([work, over]).finally(() => patience?.cancel());
   }
 
   #stop(why: 'closed' | 'failed'): void {
@@ -148,8 +164,19 @@ export class Driver {
     this.wake();
   }
 
+  /**
+   * The loop was blocked since this turn was asked for: what came meanwhile is read before anything is concluded from the time.
+   * Once, so that a loop that is always late gets its turns.
+   */
+  #pollsFirst(): boolean {
+    const lateMs = this.#clock.monotonicMs() - this.#wokenMs;
+    this.#hasPolled = !this.#hasPolled && lateMs > this.#options.heartbeatMs / 2;
+    if (this.#hasPolled) this.#woken(lateMs);
+    return this.#hasPolled;
+  }
+
   #runTurn(): void {
-    if (this.#ended !== undefined) return;
+    if (this.#ended !== undefined || this.#pollsFirst()) return;
     this.#checkSleep();
     this.#feedStall();
     this.#drain();
@@ -240,30 +267,36 @@ export class Driver {
     for (const group of this.#groups.values()) this.push(group, input);
   }
 
+  /** What a handler throws ends the node: above it are the sockets of the application's process. */
   #meshEvents(): MeshEvents {
     const { events, edges } = this.#options;
+    const guard = (work: () => void): void => this.#guard(work);
     return {
-      peerUp: (peer) => {
-        events.peersChanged();
-        this.#pushToAll({ type: 'peerUp', peer });
-        edges.peerUp(peer.id);
-      },
-      peerClosed: (peer) => {
-        events.peersChanged();
-        this.#pushToAll({ type: 'peerClosed', peer });
-        edges.peerClosed(peer);
-      },
+      peerUp: (peer) =>
+        guard(() => {
+          events.peersChanged();
+          this.#pushToAll({ type: 'peerUp', peer });
+          edges.peerUp(peer.id);
+        }),
+      peerClosed: (peer) =>
+        guard(() => {
+          events.peersChanged();
+          this.#pushToAll({ type: 'peerClosed', peer });
+          edges.peerClosed(peer);
+        }),
       peerGone: (peer) => this.#pushToAll({ type: 'peerGone', peer }),
-      message: (group, from, message) => {
-        events.heard(from, message);
-        this.#pushTo(group, { type: 'message', from, message });
-      },
-      service: (from, frame) => edges.service(from, frame),
-      clientUp: (link) => edges.clientUp(link),
-      problem: (problem) => {
-        if (problem.kind === 'awaitingAdmission') this.#pushToAll({ type: 'notAdmitted' });
-        events.meshProblem(problem);
-      },
+      message: (group, from, message) =>
+        guard(() => {
+          events.heard(from, message);
+          this.#pushTo(group, { type: 'message', from, message });
+        }),
+      service: (from, frame) => guard(() => edges.service(from, frame)),
+      clientUp: (link) => guard(() => edges.clientUp(link)),
+      problem: (problem) =>
+        guard(() => {
+          if (problem.kind === 'awaitingAdmission') this.#pushToAll({ type: 'notAdmitted' });
+          events.meshProblem(problem);
+        }),
     };
   }
 }

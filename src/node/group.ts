@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.ts';
-import { NodeFailedError } from '../base/errors.ts';
+import { InvalidArgumentError, NodeFailedError } from '../base/errors.ts';
 import type { GroupId, NodeId } from '../base/ids.ts';
 import type { Command, StateMachine } from '../ports/state-machine.ts';
 import type {
@@ -13,7 +13,7 @@ import type {
   RaftView,
 } from '../raft/types.ts';
 import { decodeCommandBatch } from './command-batch.ts';
-import { type ProposalDone, Proposals } from './proposals.ts';
+import { commandBytesMax, type ProposalDone, Proposals } from './proposals.ts';
 import { type ReadDone, Reads } from './reads.ts';
 import type { GroupHandle } from './types.ts';
 
@@ -91,7 +91,13 @@ export class Group implements GroupHandle {
     return this.#applied;
   }
 
+  /** @throws InvalidArgumentError for a command above `commandBytesMax`. */
   propose(command: Command, done: ProposalDone): void {
+    if (command.length > commandBytesMax) {
+      throw new InvalidArgumentError(
+        `a command has ${commandBytesMax} bytes at most, this one has ${command.length}`,
+      );
+    }
     const why = this.#closed ?? (this.#proposals.add(command, done) ? undefined : 'busy');
     if (why === undefined) this.#host.wake();
     else this.#host.soon(() => done({ type: 'refused', why }));

@@ -174,6 +174,7 @@ export class Node {
     if (this.#reporter.failure === undefined) await this.#leave();
     await this.#options.beforeClose();
     await this.#driver.close();
+    this.#handover.stop('the node is closed');
     this.#over(undefined);
   }
 
@@ -280,7 +281,7 @@ export class Node {
         this.#watchers.emit('scopeError', { error, term, retryInMs });
       },
       overrun: (term, drainMs) => {
-        const message = `the callback of term ${term} still runs ${drainMs} ms after its signal aborted: this node will not lead until it returns`;
+        const message = `the callback of term ${term} still runs ${drainMs} ms after its signal aborted: this node hands leadership over and opens no scope until it returns`;
         this.#problem({ kind: 'overrun', message, peer: undefined });
       },
     };
@@ -297,11 +298,13 @@ export class Node {
     }
   }
 
-  /** Each time the next voter by id, so that a callback that works on one of them gets there. */
+  /** Each time the next connected voter by id, so that a callback that works on one of them gets there. */
   #nextInLine(): NodeId | undefined {
+    const peers = this.#options.mesh.peers().filter((peer) => peer.connected);
+    const connected = new Set(peers.map((peer) => peer.id));
     const ids = this.#main.view().membership.voters.map((voter) => voter.id);
     const at = ids.indexOf(this.#options.id);
-    const others = [...ids.slice(at + 1), ...ids.slice(0, at)];
+    const others = [...ids.slice(at + 1), ...ids.slice(0, at)].filter((id) => connected.has(id));
     return others[this.#asideCount++ % Math.max(1, others.length)];
   }
 }

@@ -10,6 +10,8 @@ export type ProposalDone = (result: ProposeResult) => void;
 export const inboxEntriesMax = 65_536;
 /** Their bytes. */
 export const inboxBytesMax: number = 64 * 1024 * 1024;
+/** The largest command: an entry with it fits a frame between two members, or nothing behind it could be replicated. */
+export const commandBytesMax: number = 3 * 1024 * 1024;
 /** One entry is not made larger than this; a single larger command has one of its own. */
 export const entryBytesMax: number = 512 * 1024;
 

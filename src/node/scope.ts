@@ -149,7 +149,14 @@ export class Scope {
     if (failure !== undefined) this.#settleRunner({ reason: failure });
     this.end(why);
     if (this.#runner !== undefined) this.#finish(this.#runner, why);
+    if (failure !== undefined) this.#stopWatching();
     return this.#whenDrained();
+  }
+
+  /** No turn comes any more that would see the time of the callback end: nobody waits for it. */
+  #stopWatching(): void {
+    if (this.#draining !== undefined) this.#draining.overrun = true;
+    this.#tellDrained();
   }
 
   #tryToOpen(nowMs: number): void {
@@ -263,7 +270,8 @@ export class Scope {
     // Once per term: the only voter of a cluster goes on leading whatever it is asked, and each request is another turn.
     if (role !== 'leader' || term === draining.abdicatedTerm) return;
     draining.abdicatedTerm = term;
-    this.#host.abdicate(unwillingMsMax);
+    // Handed over, not dropped: a node whose log is the longest and which will not lead would leave the others without a leader.
+    this.#host.stepAside(unwillingMsMax);
   }
 
   #finish(runner: Runner, why: string): void {

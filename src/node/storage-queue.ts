@@ -28,7 +28,7 @@ export class StorageQueue {
   #next = new Map<GroupId, Pending>();
   #inFlightSinceMs: number | undefined;
   #failed = false;
-  #idle: (() => void)[] = [];
+  #waiting: { batches: number; readonly resolve: () => void }[] = [];
 
   constructor(storage: Pick<Storage, 'append'>, nowMs: () => number, events: StorageQueueEvents) {
     this.#storage = storage;
@@ -54,16 +54,22 @@ export class StorageQueue {
     this.#next = new Map();
     const startedMs = this.#nowMs();
     this.#inFlightSinceMs = startedMs;
-    this.#storage.append(
-      batch.map((pending) => pending.write),
-      (error) => this.#done(batch, startedMs, error),
-    );
+    // A batch that the disk refuses outright is a defect: it ends the node, wherever this was called from.
+    try {
+      this.#storage.append(
+        batch.map((pending) => pending.write),
+        (error) => this.#done(batch, startedMs, error),
+      );
+    } catch (error) {
+      this.#done(batch, startedMs, error instanceof Error ? error : new Error(String(error)));
+    }
   }
 
-  /** Resolves when nothing is in flight and nothing waits, or the disk failed. */
-  idle(): Promise<void> {
-    if (this.#isIdle()) return Promise.resolve();
-    return new Promise((resolve) => this.#idle.push(resolve));
+  /** Resolves when all that was pushed so far is durable, or the disk failed; what is pushed later is not waited for. */
+  written(): Promise<void> {
+    const batches = (this.#inFlightSinceMs === undefined ? 0 : 1) + (this.#next.size > 0 ? 1 : 0);
+    if (this.#failed || batches === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push({ batches, resolve }));
   }
 
   #done(batch: readonly Pending[], startedMs: number, error: Error | undefined): void {
@@ -74,16 +80,13 @@ export class StorageQueue {
     } else {
       this.#events.synced(this.#nowMs() - startedMs);
       for (const { write, token } of batch) this.#events.persisted(write.group, token);
-      this.start();
     }
-    if (!this.#isIdle()) return;
-    const idle = this.#idle;
-    this.#idle = [];
-    for (const resolve of idle) resolve();
-  }
-
-  #isIdle(): boolean {
-    return this.#failed || (this.#inFlightSinceMs === undefined && this.#next.size === 0);
+    for (const waiting of this.#waiting) {
+      waiting.batches--;
+      if (this.#failed || waiting.batches === 0) waiting.resolve();
+    }
+    this.#waiting = this.#waiting.filter(({ batches }) => !this.#failed && batches > 0);
+    this.start();
   }
 }
 

@@ -47,7 +47,7 @@ async function setUp({ start = true }: { start?: boolean } = {}) {
     clock,
     logger: quiet,
     events,
-    edges: { service: () => {}, clientUp: () => {}, peerUp: () => {}, peerClosed: () => {} },
+    edges: { service: () => refuseFrame(), clientUp: () => {}, peerUp: () => {}, peerClosed: () => {} },
   });
   const group = driver.group(mainGroup)!;
   if (start) {
@@ -57,6 +57,10 @@ async function setUp({ start = true }: { start?: boolean } = {}) {
     core.times.length = 0;
   }
   return { clock, core, mesh, storage, machine, told, driver, group };
+}
+
+function refuseFrame(): void {
+  throw new Error('what stands on it cannot take this');
 }
 
 type World = Awaited<ReturnType<typeof setUp>>;
@@ -213,6 +217,34 @@ describe('a stall', () => {
     expect(told).toEqual(['stalled 400']);
   });
 
+  it('between the wake-up and the turn is one, too: what waits on the sockets is read first (pitfall 82)', async () => {
+    const { clock, core, mesh, told, driver, group } = await setUp();
+    become(core, { deadlineMs: clock.monotonicMs() + 200 });
+    driver.push(group, round);
+    await clock.settle();
+    core.inputs.length = 0;
+    core.answer((input) =>
+      input.type === 'message' ? { deadlineMs: clock.monotonicMs() + 1_000 } : undefined,
+    );
+    driver.push(group, { type: 'applied', index: 0 });
+    clock.jump(600);
+    // The application blocked the loop after something else had asked for the turn; the heartbeat is on the socket.
+    clock.soon(() => mesh.receive('b', { type: 'release', term: 1, round: 2 }));
+    await clock.settle();
+    expect(core.typesSeen()).toEqual(['stalled', 'applied', 'message']);
+    expect(told).toEqual(['stalled 600']);
+  });
+
+  it('of every turn, on a loop that is always late, holds no turn back for ever', async () => {
+    const { clock, core, driver, group } = await setUp();
+    driver.push(group, round);
+    for (let turn = 0; turn < 3; turn += 1) {
+      clock.jump(80);
+      await clock.turnOver();
+    }
+    expect(core.typesSeen()).toContain('message');
+  });
+
   it('shorter than half a heartbeat is none', async () => {
     const { clock, core, told, driver, group } = await setUp();
     become(core, { deadlineMs: clock.monotonicMs() + 200 });
@@ -360,6 +392,46 @@ describe('a proposal', () => {
   });
 });
 
+describe('closing', () => {
+  const writes = (core: ScriptedCore): void => {
+    let token = 0;
+    core.answer((input) =>
+      input.type === 'message'
+        ? { persist: { token: ++token, hardState, truncateFrom: undefined, entries: [] } }
+        : undefined,
+    );
+  };
+
+  it('waits for what was given to the disk before, not for what the leader goes on sending', async () => {
+    const { clock, core, storage, driver, group } = await setUp();
+    writes(core);
+    driver.push(group, round);
+    await clock.settle();
+    const closing = driver.close().then(() => 'closed');
+    for (let i = 0; i < 5; i += 1) {
+      driver.push(group, round);
+      await clock.settle();
+      if (storage.busy) storage.complete();
+      await clock.settle();
+    }
+    expect(await Promise.race([closing, clock.settle()])).toBe('closed');
+    expect(clock.armedTimers).toBe(0);
+  });
+
+  it('gives up on a disk that does not answer', async () => {
+    const { clock, core, mesh, storage, driver, group } = await setUp();
+    storage.close = () => new Promise(() => {});
+    writes(core);
+    driver.push(group, round);
+    await clock.settle();
+    const closing = driver.close().then(() => 'closed');
+    await clock.advance(30_000);
+    expect(await Promise.race([closing, clock.settle()])).toBe('closed');
+    expect(mesh.closes).toBe(1);
+    expect(clock.armedTimers).toBe(0);
+  });
+});
+
 describe('a node fails and the host process lives', () => {
   const failing: readonly (readonly [string, (world: World) => void | Promise<void>, RegExp])[] = [
     [
@@ -389,6 +461,30 @@ describe('a node fails and the host process lives', () => {
         world.storage.complete(new Error('ENOSPC'));
       },
       /ENOSPC/,
+    ],
+    [
+      'when the disk refuses the next batch outright',
+      async (world) => {
+        const persist = (token: number) => ({ token, hardState, truncateFrom: undefined, entries: [] });
+        become(world.core, { persist: persist(1) });
+        world.driver.push(world.group, round);
+        await world.clock.settle();
+        become(world.core, { persist: persist(2) });
+        world.driver.push(world.group, round);
+        await world.clock.settle();
+        const { append } = world.storage;
+        world.storage.append = () => {
+          throw new Error('I4: a batch that does not follow');
+        };
+        world.storage.complete();
+        world.storage.append = append;
+      },
+      /does not follow/,
+    ],
+    [
+      'when what stands on it throws at a frame',
+      (world) => world.mesh.events!.service(nodeId('b'), new Uint8Array(0)),
+      /what stands on it/,
     ],
     [
       'when the core meets a broken invariant',

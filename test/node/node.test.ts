@@ -9,6 +9,7 @@ import {
 } from '../../src/base/errors.ts';
 import type { Leadership } from '../../src/node/leadership.ts';
 import type { NodeView } from '../../src/node/node-events.ts';
+import { commandBytesMax } from '../../src/node/proposals.ts';
 import { Cluster } from './cluster.ts';
 
 let cluster: Cluster;
@@ -246,7 +247,30 @@ describe('transferLeadership', () => {
   });
 });
 
+describe('a command', () => {
+  it('that fits no frame is refused at once: in the log it would stop all replication', async () => {
+    cluster = await Cluster.started(3);
+    const group = cluster.leader().group();
+    expect(() => group.propose(new Uint8Array(4 * 1024 * 1024), () => {})).toThrow(InvalidArgumentError);
+    const results: string[] = [];
+    group.propose(new Uint8Array(commandBytesMax), ({ type }) => results.push(type));
+    await cluster.clock.advance(1_000);
+    expect(results).toEqual(['applied']);
+  });
+});
+
 describe('a callback that throws', () => {
+  it('is handed to a voter that is there, not to the next by name', async () => {
+    cluster = await Cluster.started(3);
+    const leader = cluster.leader();
+    const next = { a: 'b', b: 'c', c: 'a' }[leader.id]!;
+    cluster.kill(next);
+    await cluster.clock.advance(100);
+    leader.runWhileLeader(() => Promise.reject(new Error('broken'))).catch(() => {});
+    await cluster.clock.advance(400);
+    expect(cluster.leader().id).not.toBe(leader.id);
+  });
+
   it('hands leadership to a node where it may work, and stays away (pitfall 76)', async () => {
     cluster = await Cluster.started(3);
     const first = cluster.leader();
@@ -353,6 +377,18 @@ describe('close', () => {
     cluster.running.delete(first.id);
     await cluster.clock.advance(50);
     expect(opened).toEqual([first.id, cluster.leader().id]);
+  });
+
+  it('ends a transfer that is under way: nothing of a closed node keeps the process alive', async () => {
+    cluster = await Cluster.started(2);
+    const leader = cluster.leader();
+    cluster.kill(cluster.followers()[0]!.id);
+    const transfer = leader.transferLeadership();
+    transfer.catch(() => {});
+    await cluster.clock.settle();
+    await cluster.settled(leader.close(), 100);
+    await expect(cluster.settled(transfer, 10)).rejects.toBeInstanceOf(TransferFailedError);
+    cluster.running.clear();
   });
 
   it('is what await using calls', async () => {

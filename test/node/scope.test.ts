@@ -413,10 +413,10 @@ describe('the callback', () => {
     await node.pass(5_000);
     expect(node.asked).toEqual(['overrun 2 500']);
     await node.lead(5, 20);
-    expect(node.asked).toEqual(['overrun 2 500', 'abdicate 60000']);
+    expect(node.asked).toEqual(['overrun 2 500', 'stepAside 60000']);
     // The only voter stays leader: asking again each turn would keep the loop busy for ever.
     await node.pass(5_000);
-    expect(node.asked).toEqual(['overrun 2 500', 'abdicate 60000']);
+    expect(node.asked).toEqual(['overrun 2 500', 'stepAside 60000']);
     expect(work.held).toHaveLength(1);
     node.follow(6);
     work.end();
@@ -475,6 +475,15 @@ describe('the run', () => {
     expect(leadership.signal.aborted).toBe(true);
     await node.clock.settle();
     expect(outcome.settled).toBe('NodeFailedError');
+  });
+
+  it('keeps nobody waiting for its callback when the node has failed: no turn comes that would see its time end', async () => {
+    const { node } = await opened({}, 'run');
+    const held = outcomeOf(node.scope.hold('leadership is being handed over'));
+    void node.scope.close('the node failed', new NodeFailedError('disk'));
+    const closed = outcomeOf(node.scope.close('the node is closing'));
+    await node.clock.settle();
+    expect([held.settled, closed.settled]).toEqual(['resolved', 'resolved']);
   });
 
   it('held back for a hand-over drains, and opens again when that failed', async () => {

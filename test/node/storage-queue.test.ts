@@ -71,7 +71,7 @@ describe('the storage queue', () => {
     queue.start();
     expect(events).toEqual(['failed: EIO']);
     expect(storage.batches).toHaveLength(1);
-    await queue.idle();
+    await queue.written();
   });
 
   it('leaves the disk as the single requests would have, whatever was merged', () => {

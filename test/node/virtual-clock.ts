@@ -75,6 +75,14 @@ export class VirtualClock implements Clock {
     }
   }
 
+  /** One turn of the loop, no more: what it asks for soon waits. */
+  async turnOver(): Promise<void> {
+    const ready = this.#soon;
+    this.#soon = [];
+    for (const timer of ready) if (!timer.cancelled) timer.callback();
+    await microtasks();
+  }
+
   /** The loop runs again after a jump: timers that came due run first, then I/O and the rest. */
   async resume(): Promise<void> {
     await this.#runDue();
