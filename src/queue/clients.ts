@@ -1,14 +1,14 @@
 import type { ClientId } from '../base/ids.ts';
 import { IndexedHeap } from './indexed-heap.ts';
 import { queueLimits } from './limits.ts';
+import { hashOfOperation } from './operation-hash.ts';
 import { refuse } from './refusals.ts';
-import { hashOf } from './state-hash.ts';
 import { type Column, none } from './task-table.ts';
 import type { Operation, QueueResult, Request } from './types.ts';
 
 interface Row {
   /** Hash of the operation: the same id with another body is told apart. */
-  readonly body: string;
+  readonly body: number;
   readonly result: QueueResult;
 }
 
@@ -96,7 +96,7 @@ export class Clients {
         answer: refuse('REQUEST_SETTLED', `request ${request.seq} is settled and its answer forgotten`),
       };
     }
-    const body = hashOf(operation);
+    const body = hashOfOperation(operation);
     const row = stream.rows.get(request.seq);
     if (row === undefined && stream.rows.size >= queueLimits.unsettledPerStreamMax) return tooManyUnsettled;
     if (row === undefined && this.#rowCount >= queueLimits.rememberedAnswersMax) return tooManyRemembered;
