@@ -22,6 +22,7 @@ export type ListenOptions =
   | { readonly server: Server; readonly path: string }
   | false;
 
+/** Everything a node is started with; docs/reference/api.md has the table. */
 export interface StartNodeOptions extends CommonOptions {
   /** Not needed with a `transport` of your own. */
   readonly listen?: ListenOptions | undefined;

@@ -32,6 +32,7 @@ export interface NewTask<T> {
   readonly refreshAt?: number | undefined;
 }
 
+/** When a put may take place; without a condition it always does. */
 export interface PutOptions extends CallOptions {
   /** Refuse with ConditionFailedError if the task exists. */
   readonly ifAbsent?: boolean | undefined;
@@ -39,11 +40,13 @@ export interface PutOptions extends CallOptions {
   readonly ifVersion?: number | undefined;
 }
 
+/** What a put did: the task's new version, and whether it was created. */
 export interface PutResult {
   readonly version: number;
   readonly created: boolean;
 }
 
+/** How many tasks a take asks for, and how long it waits for the first. */
 export interface TakeOptions extends CallOptions {
   /** 1 (default) to 1,000 tasks. */
   readonly limit?: number | undefined;
@@ -69,6 +72,7 @@ export interface Task<T> {
 /** The answer that a worker stores: the new payload and when it expires, or `done` to remove the task. */
 export type Ack<T> = { readonly payload: T; readonly expiresAt: number } | { readonly done: true };
 
+/** How a lease is given back. */
 export interface ReleaseOptions extends CallOptions {
   /** Not given again before so long; 0 unless given. */
   readonly delayMs?: number | undefined;
@@ -100,6 +104,7 @@ export interface Lease<T> {
   bury(reason: string, options?: CallOptions): Promise<void>;
 }
 
+/** Where a task is read, and how old the answer may be. */
 export interface GetOptions extends CallOptions {
   /** `leader` (default): holds every write that was acknowledged before the call. `any`: the replica that is connected. */
   readonly read?: 'leader' | 'any' | undefined;
@@ -138,8 +143,10 @@ export type WorkResult<T> =
   /** The refresh token is of no use any more (`invalid_grant`). */
   | { readonly bury: string };
 
+/** Refreshes one task; what it returns is stored, and what it throws goes to `onError`. */
 export type WorkHandler<T> = (work: Work<T>) => WorkResult<T> | Promise<WorkResult<T>>;
 
+/** How the updater loop works. */
 export interface WorkOptions {
   /** Names the worker and its escrow file: the same after a restart. 1 to 64 characters of `A-Z a-z 0-9 . _ -`. */
   readonly workerId: string;
@@ -193,6 +200,7 @@ export interface QueueClient extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** How a process that hosts no node reaches the cluster. */
 export interface ConnectOptions {
   /** Addresses of any nodes of the cluster, tried in an order of the client's own. */
   readonly endpoints: readonly string[];

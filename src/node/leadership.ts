@@ -16,6 +16,7 @@ export interface Leadership {
   assertHeld(): void;
 }
 
+/** How a callback of `runWhileLeader` ends and fails. */
 export interface RunWhileLeaderOptions {
   /** Ends the run: the scope closes, the callback drains, the promise resolves. */
   readonly signal?: AbortSignal | undefined;
@@ -25,6 +26,7 @@ export interface RunWhileLeaderOptions {
   readonly onError?: 'retry' | 'stop' | undefined;
 }
 
+/** The job that runs on the leader only; what it returns is ignored. */
 export type LeaderCallback = (leadership: Leadership) => unknown;
 
 /** What is known now: how long the scope still lasts, or why it is over. */

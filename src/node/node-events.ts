@@ -13,6 +13,7 @@ export interface NodeView {
   readonly missed: number;
 }
 
+/** A callback of `runWhileLeader` threw while it was in its scope. */
 export interface ScopeErrorEvent {
   readonly error: unknown;
   readonly term: number;
@@ -27,6 +28,7 @@ export interface NodeProblem {
   readonly peer: string | undefined;
 }
 
+/** What a node emits, by name, with the arguments of each listener. */
 export interface NodeEvents {
   /** Another leader is known, or none any more. */
   leaderChange: [view: NodeView];
@@ -37,6 +39,7 @@ export interface NodeEvents {
   problem: [problem: NodeProblem];
 }
 
+/** One member as this node sees it. */
 export interface MemberStatus {
   readonly id: string;
   readonly voter: boolean;

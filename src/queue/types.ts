@@ -31,6 +31,7 @@ export interface Policy {
 
 /** `urgent` (a), `expired` (b), `ahead` (c) of design section 6. */
 export type Band = 'urgent' | 'expired' | 'ahead';
+/** Where a task stands: in a band, waiting for its time, with a worker, in doubt, or put aside. */
 export type TaskState = 'ready' | 'delayed' | 'taken' | 'suspect' | 'buried';
 
 /** What a client asks for. Times are Unix ms. `queue` is 1 to 64 characters as a node id; `id` 1 to 256 bytes of UTF-8. */
@@ -178,6 +179,7 @@ export interface TaskView {
   readonly buriedReason: string | undefined;
 }
 
+/** Counts of a queue, as the leader has them. */
 export interface QueueStats {
   readonly states: Readonly<Record<TaskState, number>>;
   readonly bands: Readonly<Record<Band, number>>;

@@ -58,6 +58,7 @@ export interface Release {
   readonly round: Round;
 }
 
+/** Asks whether a campaign in `term` could be won, without disturbing anyone. @see Ongaro, thesis §9.6 */
 export interface PreVote {
   readonly type: 'preVote';
   /** The term the sender would campaign in: its own + 1. */
@@ -71,6 +72,7 @@ export interface PreVote {
 /** Why a vote or pre-vote was refused. `sticky` refusals are worth repeating soon. */
 export type VoteRefusal = 'sticky' | 'term' | 'log' | 'voted' | 'set' | 'notVoter';
 
+/** The answer to a pre-vote; nothing durable hangs on it. */
 export interface PreVoteReply {
   readonly type: 'preVoteReply';
   /** Granted: the requested term (pitfall 41). Refused: the receiver's own term (pitfall 42). */
@@ -79,6 +81,7 @@ export interface PreVoteReply {
   readonly refused: VoteRefusal | undefined;
 }
 
+/** Asks for the vote of `term`. @see Raft §5.2, §5.4.1 */
 export interface RequestVote {
   readonly type: 'requestVote';
   readonly term: Term;
@@ -91,6 +94,7 @@ export interface RequestVote {
   readonly release: Release | undefined;
 }
 
+/** A vote, durable before it is sent, or the refusal. */
 export interface RequestVoteReply {
   readonly type: 'requestVoteReply';
   readonly term: Term;
@@ -101,6 +105,7 @@ export interface RequestVoteReply {
   readonly wallMs: number;
 }
 
+/** Entries of the leader, or an empty probe. @see Raft §5.3 */
 export interface AppendEntries {
   readonly type: 'appendEntries';
   readonly term: Term;
@@ -111,6 +116,7 @@ export interface AppendEntries {
   readonly entries: readonly LogEntry[];
 }
 
+/** How far the log is equal and durable, or where to look next. */
 export interface AppendEntriesReply {
   readonly type: 'appendEntriesReply';
   readonly term: Term;
@@ -132,6 +138,7 @@ export interface RoundMessage {
   readonly leaderCommit: LogIndex;
 }
 
+/** The answer to a round, and by it a promise; it never waits for the entries before it. */
 export interface RoundReply {
   readonly type: 'roundReply';
   readonly term: Term;
@@ -142,6 +149,7 @@ export interface RoundReply {
   readonly lastLogIndex: LogIndex;
 }
 
+/** Asks the target to campaign at once. @see Ongaro, thesis §3.10 */
 export interface TimeoutNow {
   readonly type: 'timeoutNow';
   readonly term: Term;
@@ -158,6 +166,7 @@ export interface ReleaseMessage {
   readonly round: Round;
 }
 
+/** All that members say to each other. */
 export type Message =
   | PreVote
   | PreVoteReply
@@ -170,6 +179,7 @@ export type Message =
   | TimeoutNow
   | ReleaseMessage;
 
+/** A message and the member it is for. */
 export interface Envelope {
   readonly to: NodeId;
   readonly message: Message;
@@ -218,6 +228,7 @@ export type Input =
   /** A member refused this node's hello because entry 1 names another incarnation of it: wait to be admitted. */
   | { readonly type: 'notAdmitted' };
 
+/** What a member is in its term. */
 export type Role = 'leader' | 'follower' | 'preCandidate' | 'candidate' | 'learner';
 
 /** Work for the disk, in this order: hard state, truncate, entries. Parts are left out when there is nothing to do. */
@@ -230,6 +241,7 @@ export interface PersistRequest {
   readonly entries: readonly LogEntry[];
 }
 
+/** A proposal stands in the log at this index, not committed yet, or was certainly not appended. */
 export type ProposalAnswer =
   | { readonly token: number; readonly accepted: { readonly index: LogIndex; readonly term: Term } }
   | { readonly token: number; readonly refused: 'notLeader' | 'transferring' | 'logFull' | 'busy' };

@@ -14,6 +14,7 @@ export interface SeedReport {
   readonly lines: readonly string[];
 }
 
+/** Which seed is run in which world, and how much is kept of it. */
 export interface SeedOptions {
   /** Gets every line of the transcript as it is written. */
   readonly onLine?: ((line: string) => void) | undefined;

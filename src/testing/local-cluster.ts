@@ -10,6 +10,7 @@ import { SimulatedNetwork } from '../simulation/simulated-network.ts';
 import { SimulatedHost } from '../simulation/simulated-process.ts';
 import { World } from '../simulation/world.ts';
 
+/** Size and numbers of a cluster for tests. */
 export interface LocalClusterOptions extends Omit<NodeNumbers, 'logBytesMax'> {
   /** How many nodes, 1 to 26 (3); they are called `a`, `b`, `c`, ... */
   readonly size?: number | undefined;

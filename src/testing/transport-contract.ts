@@ -14,6 +14,7 @@ export interface TransportHarness {
   close(): Promise<void>;
 }
 
+/** One promise of a transport, as something that a test runs. */
 export interface TransportContractCase {
   readonly name: string;
   run(): Promise<void>;
