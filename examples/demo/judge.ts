@@ -25,6 +25,8 @@ const tokens = tokensOf(everywhere);
 
 const journal: JournalEvent[] = [];
 const counts = new Map<JournalEvent['type'], number>();
+/** Families that died with a lost answer lapse, too: that is told apart. */
+const revoked = new Set<string>();
 const kills: Kill[] = [];
 const watch = new LapseWatch(async (family, from) => {
   const record = await tokens.get(family, { read: from }).catch(() => undefined);
@@ -74,6 +76,7 @@ async function readJournal(): Promise<void> {
     journal.push(event);
     counts.set(event.type, (counts.get(event.type) ?? 0) + 1);
     watch.note(event);
+    if (event.type === 'revoked') revoked.add(event.family);
   }
 }
 
@@ -88,7 +91,7 @@ async function readStats(): Promise<void> {
     states: stats.states,
     providerCalls: count('called'),
     refreshed: count('issued'),
-    lapsed: watch.lapses.length,
+    lapsed: watch.lapses.filter((lapse) => !revoked.has(lapse.family)).length,
     revokedFamilies: count('revoked'),
   };
   parent.send({ type: 'progress', progress });
