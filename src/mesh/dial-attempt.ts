@@ -54,7 +54,8 @@ export class DialAttempt<Identity> {
         this.#owner.failed({ type: 'timeout' });
       });
     });
-    dial(this.#connecting.signal).then(
+    // A transport of the application may throw where it should reject.
+    new Promise<Link>((resolve) => resolve(dial(this.#connecting.signal))).then(
       (link) => this.#onLink(link),
       (error) => this.#end(() => this.#owner.failed({ type: 'unreachable', why: textOf(error) })),
     );

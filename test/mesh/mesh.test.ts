@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { describe, expect, it } from 'vitest';
 import { groupId, mainGroup, nodeId } from '../../src/base/ids.ts';
+import type { Transport } from '../../src/ports/transport.ts';
 import { heartbeat, MeshWorld } from './mesh-world.ts';
 
 describe('mesh', () => {
@@ -27,6 +28,26 @@ describe('mesh', () => {
       ['other', heartbeat(2)],
     ]);
     expect(b!.services).toEqual([{ from: 'a', text: 'request' }]);
+  });
+
+  it('takes a transport that throws at a dial for one that finds nobody, and dials again', async () => {
+    const world = new MeshWorld();
+    const memory = world.network.transport('a');
+    let refused = 0;
+    const transport: Transport = {
+      listen: (onLink) => memory.listen(onLink),
+      dial: (address, options) => {
+        refused += 1;
+        if (refused <= 3) throw new Error('no such address');
+        return memory.dial(address, options);
+      },
+    };
+    const a = world.node('a', { peers: ['a', 'b'], transport });
+    const b = world.node('b', { peers: ['a', 'b'], addresses: { a: 'memory:nobody' } });
+    await b.start();
+    await a.start();
+    await world.clock.advance(2_000);
+    expect(a.connected()).toEqual(['b']);
   });
 
   it('keeps exactly one link when both sides dial at once, and nobody sees it flap (pitfall 93)', async () => {
