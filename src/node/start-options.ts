@@ -1,6 +1,6 @@
 import { InvalidOptionError } from '../base/errors.ts';
 import { clusterId, incarnation, isName, type NodeId, nodeId } from '../base/ids.ts';
-import { type ClientAccount, checkSecret } from '../mesh/keyring.ts';
+import { type ClientAccount, checkSecret, Keyring } from '../mesh/keyring.ts';
 import type { Permission } from '../mesh/types.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -128,6 +128,7 @@ export function resolveStartOptions(
   const peers = peersOf(options.peers, id);
   const secrets = secretsOf('secret', options.secret);
   const clients = clientsOf(options.clients ?? {});
+  checkPurposes(secrets, clients);
   if (options.storage === undefined) textOf('dataDir', options.dataDir);
   if (options.transport === undefined) checkNetwork(options.listen, peers, options.plaintext);
   checkLogger(options.logger);
@@ -185,6 +186,11 @@ function secretsOf(option: string, value: unknown): readonly string[] {
   });
 }
 
+/** The keyring's own check, before anything is opened. */
+function checkPurposes(secrets: readonly string[], clients: readonly ClientAccount[]): void {
+  new Keyring(secrets, clients);
+}
+
 function clientsOf(value: Readonly<Record<string, ClientOptions>>): readonly ClientAccount[] {
   requireThat(typeof value === 'object', 'clients must be an object of accounts by name');
   return Object.entries(value).map(([name, client]) => {
@@ -236,6 +242,6 @@ export function numbersOf(options: CommonOptions): CoreNumbers {
 function checkLogger(logger: Logger | undefined): void {
   if (logger === undefined) return;
   for (const level of ['debug', 'info', 'warn', 'error'] as const) {
-    requireThat(typeof logger[level] === 'function', `logger must have a function ${level}`);
+    requireThat(typeof logger?.[level] === 'function', `logger must have a function ${level}`);
   }
 }

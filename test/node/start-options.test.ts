@@ -84,6 +84,12 @@ const wrong: readonly (readonly [string, unknown, string])[] = [
   ['leaseMs', 900, 'leaseMs (900) must be at most 0.8 of electionTimeoutMs (1000)'],
   ['driftBound', 2, 'driftBound must be from 0 to 0.5'],
   ['logBytesMax', -1, 'logBytesMax must be a whole number above 0'],
+  [
+    'clients',
+    { web: { secret: 'x'.repeat(32), may: ['put'] } },
+    '`clients.web.secret` is already in use for another purpose',
+  ],
+  ['logger', null, 'logger must have a function debug'],
   ['logger', { info: () => {} }, 'logger must have a function debug'],
 ];
 
