@@ -87,8 +87,9 @@ describe('the storage queue', () => {
         steps.forEach(({ cut, count, flush }, i) => {
           const from = Math.max(1, log.length + 1 - cut);
           const entries = Array.from({ length: count }, (_, k) => entry(from + k, i + 1));
+          const truncateFrom = from <= log.length ? from : undefined;
           log = [...log.slice(0, from - 1), ...entries];
-          queue.push(mainGroup, request(i + 1, { truncateFrom: cut === 0 ? undefined : from, entries }));
+          queue.push(mainGroup, request(i + 1, { truncateFrom, entries }));
           if (flush) {
             queue.start();
             if (storage.busy) storage.complete();
@@ -106,7 +107,10 @@ describe('the storage queue', () => {
 function replay(writes: readonly StorageWrite[]): readonly LogEntry[] {
   let log: LogEntry[] = [];
   for (const write of writes) {
-    if (write.truncateFrom !== undefined) log = log.filter((e) => e.index < write.truncateFrom!);
+    if (write.truncateFrom !== undefined) {
+      expect(write.truncateFrom).toBeLessThanOrEqual(log.length);
+      log = log.filter((e) => e.index < write.truncateFrom!);
+    }
     for (const e of write.entries) {
       expect(e.index).toBe(log.length + 1);
       log.push(e);
