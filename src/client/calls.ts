@@ -9,6 +9,9 @@ import { refusalError } from './refusals.ts';
 import type { Requests } from './requests.ts';
 import type { CallOptions } from './types.ts';
 
+/** Whoever ends the wait of a take waits so long for its answer; without one it is asked for behind the scenes. */
+const endWaitMs = 2_000;
+
 /** A request that is no take, as a promise. */
 export type PlainOperation = Exclude<Operation, { readonly type: 'take' }>;
 
@@ -68,9 +71,9 @@ export class Calls {
     return resultOf(await this.#run(options, spec, started));
   }
 
-  /** Ends the wait of a take; what it got comes within the usual time. */
+  /** Ends the wait of a take soon. What it got and nobody was there to be told is given back when it is known. */
   endWait(call: Call): void {
-    this.#requests.endWait(call, this.clock.monotonicMs() + this.#timeoutMs);
+    this.#requests.endWait(call, this.clock.monotonicMs() + Math.min(endWaitMs, this.#timeoutMs));
   }
 
   deadlineMs(options: CallOptions): number {

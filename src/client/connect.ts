@@ -4,6 +4,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import type { Transport } from '../ports/transport.ts';
 import type { ClientChannel } from '../wire/client-channel.ts';
+import { reportTextBytesMax } from '../wire/limits.ts';
 import type { OpenChannel } from './connection.ts';
 import { createQueueClient } from './create-client.ts';
 import type { OpenEscrow } from './escrows.ts';
@@ -24,10 +25,10 @@ const connectWithinMs = 10_000;
  *
  * @throws HandshakeRefusedError if a node refuses the secret; another Error if no node was reached within `timeoutMs`.
  */
-export function connectOver(ports: ClientPorts, options: ConnectOptions): Promise<QueueClient> {
+export async function connectOver(ports: ClientPorts, options: ConnectOptions): Promise<QueueClient> {
   const { clock, random, openEscrow } = ports;
   const { signal, timeoutMs = connectWithinMs } = options;
-  if (signal?.aborted) return Promise.reject(signal.reason);
+  if (signal?.aborted) throw signal.reason;
   return new Promise((resolve, reject) => {
     const openChannel = dialAny(ports, options);
     let lastError = new Error('no node was reached in time');
@@ -40,8 +41,6 @@ export function connectOver(ports: ClientPorts, options: ConnectOptions): Promis
     };
     const onAbort = (): void => settle(signal?.reason);
     let isSettled = false;
-    const deadline = clock.after(timeoutMs, () => settle(lastError));
-    signal?.addEventListener('abort', onAbort, { once: true });
     const onLink = (error: Error | undefined): void => {
       if (isSettled) return;
       if (error === undefined || isHopeless(error)) settle(error);
@@ -55,6 +54,8 @@ export function connectOver(ports: ClientPorts, options: ConnectOptions): Promis
       timeoutMs: options.timeoutMs,
       onLink,
     });
+    const deadline = clock.after(timeoutMs, () => settle(lastError));
+    signal?.addEventListener('abort', onAbort, { once: true });
   });
 }
 
@@ -63,7 +64,10 @@ function dialAny(
   { transport, clock, random }: ClientPorts,
   { endpoints, name, secret }: ConnectOptions,
 ): OpenChannel {
-  if (endpoints.length === 0) throw new InvalidOptionError('endpoints must name at least one node');
+  if (!Array.isArray(endpoints) || endpoints.length === 0)
+    throw new InvalidOptionError('endpoints must name at least one node');
+  if (typeof name !== 'string' || new TextEncoder().encode(name).length > reportTextBytesMax)
+    throw new InvalidOptionError(`name must be text of at most ${reportTextBytesMax} bytes`);
   const start = Math.floor(random.next() * endpoints.length);
   let dialCount = 0;
   return async ({ client: clientId, signal }) => {

@@ -1,3 +1,4 @@
+import { ClosedError } from '../base/errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import { readLeaseLost } from '../wire/client-frame.ts';
@@ -28,6 +29,8 @@ export interface QueueClientOptions {
 }
 
 const timeoutDefaultMs = 10_000;
+/** How long `close` waits for handlers, whose signals have aborted. */
+const handlersWithinMs = 2_000;
 
 /** A client over any channel: sockets, the inside of a process, a simulated network. Dials at once. */
 export function createQueueClient(options: QueueClientOptions): QueueClient {
@@ -40,11 +43,14 @@ class Client implements QueueClient {
   readonly #calls: Calls;
   readonly #leases: Leases;
   readonly #escrows: Escrows;
+  readonly #clock: Clock;
   readonly #random: Random;
+  readonly #loops = new Set<Promise<void>>();
   #closing: Promise<void> | undefined;
 
   constructor(options: QueueClientOptions) {
     const { openChannel, clock, random, openEscrow, timeoutMs = timeoutDefaultMs, onLink } = options;
+    this.#clock = clock;
     this.#random = random;
     this.#escrows = new Escrows(openEscrow);
     this.#leases = new Leases(clock);
@@ -95,17 +101,37 @@ class Client implements QueueClient {
     return new QueueHandle({ ...deps, work: (handler, options) => this.#work(deps, handler, options) });
   }
 
-  #work<T>(deps: LeaseDeps<T>, handler: WorkHandler<T>, options: WorkOptions): Promise<void> {
+  async #work<T>(deps: LeaseDeps<T>, handler: WorkHandler<T>, options: WorkOptions): Promise<void> {
+    if (this.#closing !== undefined) throw new ClosedError('the client is closed');
     const openEscrow = (workerId: string) => this.#escrows.open(workerId);
     const loop = new WorkLoop({ ...deps, random: this.#random, openEscrow }, handler, options);
     this.#link.nameWorker(options.workerId);
-    return loop.run();
+    const running = loop.run();
+    this.#loops.add(running);
+    try {
+      await running;
+    } finally {
+      this.#loops.delete(running);
+    }
   }
 
   async #close(): Promise<void> {
     this.#requests.close();
     this.#leases.close();
     this.#link.close();
+    const closed = this.#closeEscrows();
+    await new Promise<void>((resolve) => {
+      const timer = this.#clock.after(handlersWithinMs, resolve);
+      void closed.then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+
+  /** What a provider answers to a handler that still runs goes into the escrow: nobody else has it. */
+  async #closeEscrows(): Promise<void> {
+    await Promise.allSettled(this.#loops);
     await this.#escrows.close();
   }
 }

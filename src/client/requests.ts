@@ -58,8 +58,11 @@ export class Requests {
   /** Starts a call; its end is reported once, in a later microtask. */
   start(spec: CallSpec): Call {
     const call = newCall(spec);
-    if (this.#isClosed) fail(call, new ClosedError('the client is closed'));
-    else if (spec.kind !== 'request') this.#startRead(call);
+    if (this.#isClosed) {
+      fail(call, new ClosedError('the client is closed'));
+      return call;
+    }
+    if (spec.kind !== 'request') this.#startRead(call);
     else if (!this.#window.enqueue(call)) fail(call, tooMany());
     else this.#pump();
     this.#alarm.at(call.deadlineMs);
@@ -248,7 +251,7 @@ export class Requests {
 
   #rotate(): void {
     const previous = this.#window;
-    const carried = this.#carried;
+    const carried = this.#carried.filter((call) => !call.isDone);
     for (const call of [...previous.unsettled()]) {
       this.#byCorrelation.delete(call.correlation);
       if (mayBeApplied(call)) fail(call, this.#unknownError(call));

@@ -13,6 +13,10 @@ export class TestClock implements Clock {
   #nowMs = 1_000;
   #order = 0;
 
+  get timerCount(): number {
+    return this.#timers.length;
+  }
+
   monotonicMs(): number {
     return this.#nowMs;
   }
