@@ -160,6 +160,18 @@ describe('traffic between members', () => {
     expect(other.messages.map(({ message }) => message)).toEqual([heartbeat(2)]);
   });
 
+  it('that waited for the end of the turn when its link closed is not sent on the next one', async () => {
+    const world = new MeshWorld();
+    const [a, other] = await world.start('a', 'b');
+    a!.mesh.send(mainGroup, b, heartbeat(1));
+    world.network.reset('a', 'b');
+    await world.clock.advance(2_000);
+    expect(a!.connected()).toEqual(['b']);
+    a!.send('b', heartbeat(2));
+    await world.clock.advance(5);
+    expect(other!.messages.map(({ message }) => message)).toEqual([heartbeat(2)]);
+  });
+
   it('stops with close: no event, no dial, no link afterwards; twice is harmless', async () => {
     const world = new MeshWorld();
     const [a] = await world.start('a', 'b', 'c');

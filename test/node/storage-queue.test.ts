@@ -38,7 +38,7 @@ describe('the storage queue', () => {
     const { storage, events, queue } = setUp();
     queue.push(mainGroup, request(1, { entries: [entry(1, 1)] }));
     queue.start();
-    queue.push(mainGroup, request(2, { entries: [entry(2, 1)] }));
+    queue.push(mainGroup, request(2, { entries: [entry(2, 1)], hardState: hard(1) }));
     queue.push(groupId('other'), request(1, { hardState: hard(4) }));
     queue.push(mainGroup, request(3, { entries: [entry(3, 1)], hardState: hard(2) }));
     queue.start();

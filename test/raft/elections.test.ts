@@ -285,12 +285,27 @@ describe('stickiness and the early election', () => {
     node.link(c, { leaderId: b });
     node.preVote(b, 2);
     node.link(c);
+    node.step({ type: 'peerClosed', peer: c });
+    node.preVote(b, 2);
+    node.link(c);
     node.preVote(b, 2);
     expect(node.take('preVoteReply').map(({ message }) => message.refused)).toEqual([
       'sticky',
       'sticky',
+      'sticky',
       undefined,
     ]);
+  });
+
+  it('a node whose disk makes no progress does not campaign, and does when it goes on (pitfall 50)', () => {
+    const node = new Probe();
+    node.append(b, 1, [2, 1], [entry(3, 1)]);
+    node.pass(5_000);
+    expect(node.view).toMatchObject({ role: 'follower', term: 1 });
+    expect(node.take('preVote')).toEqual([]);
+    node.sync();
+    node.pass(2_000);
+    expect(node.view.role).toBe('preCandidate');
   });
 
   it('a stall of its own is no reason to campaign (pitfalls 51, 82)', () => {

@@ -30,6 +30,17 @@ describe('promises', () => {
     expect(second.messages).toMatchObject([{ message: { type: 'roundReply', round: 2 } }]);
   });
 
+  it('a round that a later one overtook binds nobody and is not answered', () => {
+    const node = new Probe();
+    node.hear(b, 1, 2);
+    node.wait(100);
+    expect(node.round(b, 1, 1).messages).toEqual([]);
+    node.receive(b, { type: 'release', term: 1, round: 2 });
+    node.requestVote(c, 2, { transferId: 1 });
+    node.sync();
+    expect(node.take('requestVoteReply')).toMatchObject([{ message: { refused: undefined, promiseMs: 0 } }]);
+  });
+
   it('a round is answered while entries are still on their way to the disk (pitfall 50)', () => {
     const node = new Probe();
     node.hear(b, 1, 1);
@@ -103,6 +114,11 @@ describe('the lease', () => {
   it('a new leader is exclusive only when the longest promise of its voters and its own has run out', () => {
     const node = new Probe().becomeLeader({ promiseMs: 500 });
     expect(node.output.lease?.exclusiveFromMs).toBe(node.nowMs + 500);
+    const five = new Probe({ members: [a, b, c, d, e] });
+    five.becomeCandidate();
+    five.grantVote(b, { promiseMs: 900 });
+    five.grantVote(c, { promiseMs: 0 });
+    expect(five.output.lease?.exclusiveFromMs).toBe(five.nowMs + 900);
     const own = new Probe();
     own.hear(b, 1, 1);
     const heardAtMs = own.nowMs;
