@@ -7,7 +7,7 @@ import type { Codec, PolicySettings, ProviderSettings } from './types.ts';
 /** Checks of what a caller hands over: made before anything is sent, so that a wrong call costs nobody its link. */
 
 export function checkName(name: string, what: string): string {
-  if (!isName(name))
+  if (typeof name !== 'string' || !isName(name))
     throw new InvalidArgumentError(`${what} must be 1 to 64 characters of A-Z a-z 0-9 . _ -`);
   return name;
 }
@@ -15,6 +15,7 @@ export function checkName(name: string, what: string): string {
 export function checkTaskId(id: string): string {
   if (typeof id !== 'string' || id === '')
     throw new InvalidArgumentError('id must be a string of at least one character');
+  checkText(id, 'id');
   if (utf8Bytes(id) > queueLimits.taskIdBytesMax)
     throw new TooLargeError(`id has at most ${queueLimits.taskIdBytesMax} bytes`);
   return id;
@@ -46,9 +47,30 @@ export function checkDuration(value: number, what: string): number {
 
 export function checkReason(reason: string): string {
   if (typeof reason !== 'string') throw new InvalidArgumentError('reason must be a string');
+  checkText(reason, 'reason');
   if (utf8Bytes(reason) > queueLimits.reasonBytesMax)
     throw new TooLargeError(`reason has at most ${queueLimits.reasonBytesMax} bytes`);
   return reason;
+}
+
+/** Half a surrogate pair has no form in UTF-8. */
+function checkText(text: string, what: string): void {
+  if (/\p{Surrogate}/u.test(text)) throw new InvalidArgumentError(`${what} must be well-formed text`);
+}
+
+export function checkFlag(value: boolean, what: string): boolean {
+  if (typeof value === 'boolean') return value;
+  throw new InvalidArgumentError(`${what} must be true or false`);
+}
+
+export function checkOneOf<T extends string>(value: T, what: string, allowed: readonly T[]): T {
+  if (allowed.includes(value)) return value;
+  throw new InvalidArgumentError(`${what} must be one of ${allowed.join(', ')}`);
+}
+
+export function checkObject<T extends object>(value: T, what: string): T {
+  if (typeof value === 'object' && value !== null) return value;
+  throw new InvalidArgumentError(`${what} must be an object`);
 }
 
 /** Encodes a payload. Neither error shows any of it. */
@@ -64,15 +86,11 @@ export function encodePayload<T>(codec: Codec<T>, value: T): Uint8Array {
 export function completeProvider(settings: ProviderSettings): Provider {
   const { kind = defaultProvider.kind, graceMs = defaultProvider.graceMs } = settings;
   const { suspectMs = defaultProvider.suspectMs, onUnknown = defaultProvider.onUnknown } = settings;
-  if (kind !== 'static' && kind !== 'rotating')
-    throw new InvalidArgumentError("kind must be 'static' or 'rotating'");
-  if (onUnknown !== 'retry' && onUnknown !== 'bury')
-    throw new InvalidArgumentError("onUnknown must be 'retry' or 'bury'");
   return {
-    kind,
+    kind: checkOneOf(kind, 'kind', ['static', 'rotating']),
     graceMs: checkDuration(graceMs, 'graceMs'),
     suspectMs: checkDuration(suspectMs, 'suspectMs'),
-    onUnknown,
+    onUnknown: checkOneOf(onUnknown, 'onUnknown', ['retry', 'bury']),
   };
 }
 

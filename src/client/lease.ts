@@ -1,8 +1,20 @@
+import { InvalidArgumentError } from '../base/errors.ts';
 import type { LeasedTask } from '../queue/types.ts';
-import { checkDuration, checkReason, checkTime, encodePayload } from './arguments.ts';
+import {
+  checkDuration,
+  checkFlag,
+  checkObject,
+  checkOneOf,
+  checkReason,
+  checkTime,
+  encodePayload,
+} from './arguments.ts';
 import type { Calls, PlainOperation } from './calls.ts';
 import type { Leases } from './leases.ts';
 import type { Ack, CallOptions, Codec, Lease, ReleaseOptions, Task } from './types.ts';
+
+/** What a release may hold back. */
+export const scopes: readonly ('task' | 'provider')[] = ['task', 'provider'];
 
 /** What leases of one queue share. */
 export interface LeaseDeps<T> {
@@ -61,8 +73,12 @@ export class TakenLease<T> implements Lease<T> {
 
   release(options: ReleaseOptions = {}): Promise<void> {
     const { delayMs = 0, scope = 'task', callMade = true } = options;
-    const end = { delayMs: checkDuration(delayMs, 'delayMs'), scope, callMade };
-    return this.#end(() => ({ type: 'release', ...this.#name(), ...end }), options);
+    const end = () => ({
+      delayMs: checkDuration(delayMs, 'delayMs'),
+      scope: checkOneOf(scope, 'scope', scopes),
+      callMade: checkFlag(callMade, 'callMade'),
+    });
+    return this.#end(() => ({ type: 'release', ...this.#name(), ...end() }), options);
   }
 
   bury(reason: string, options: CallOptions = {}): Promise<void> {
@@ -86,7 +102,10 @@ export function ackOperation<T>(
   fence: number,
   answer: Ack<T>,
 ): PlainOperation {
-  if ('done' in answer) return { type: 'ackDone', queue, id, fence };
+  checkObject(answer, 'the answer');
+  if ('done' in answer && answer.done === true) return { type: 'ackDone', queue, id, fence };
+  if (!('payload' in answer))
+    throw new InvalidArgumentError('the answer has neither a payload nor `done: true`');
   const expiresAtMs = checkTime(answer.expiresAt, 'expiresAt');
   return { type: 'ack', queue, id, fence, payload: encodePayload(codec, answer.payload), expiresAtMs };
 }

@@ -5,8 +5,11 @@ import { encodeGet, encodeQueueName } from '../wire/client-frame.ts';
 import { decodeRecord, decodeStats } from '../wire/queue-result.ts';
 import {
   checkDuration,
+  checkFlag,
   checkInt,
   checkName,
+  checkObject,
+  checkOneOf,
   checkTaskId,
   checkTime,
   completePolicy,
@@ -49,7 +52,7 @@ export class QueueHandle<T> implements Queue<T> {
   }
 
   async put(task: NewTask<T>, options: PutOptions = {}): Promise<PutResult> {
-    const { refreshAt, provider = 'default', weight = 0 } = task;
+    const { refreshAt, provider = 'default', weight = 0 } = checkObject(task, 'the task');
     const { ifAbsent = false, ifVersion } = options;
     const result = await this.#deps.calls.request(
       {
@@ -61,7 +64,7 @@ export class QueueHandle<T> implements Queue<T> {
         provider: checkName(provider, 'provider'),
         weight: checkInt(weight, 'weight', 0, queueLimits.weightMax),
         refreshAtMs: refreshAt === undefined ? undefined : checkTime(refreshAt, 'refreshAt'),
-        ifAbsent,
+        ifAbsent: checkFlag(ifAbsent, 'ifAbsent'),
         ifVersion: ifVersion === undefined ? undefined : checkInt(ifVersion, 'ifVersion', 0),
       },
       options,
@@ -90,6 +93,7 @@ export class QueueHandle<T> implements Queue<T> {
 
   async get(id: string, options: GetOptions = {}): Promise<TaskRecord<T> | undefined> {
     const { read = 'leader', maxAgeMs } = options;
+    checkOneOf(read, 'read', ['leader', 'any']);
     const age = maxAgeMs === undefined ? undefined : checkDuration(maxAgeMs, 'maxAgeMs');
     const body = encodeGet({ queue: this.name, id: checkTaskId(id), any: read === 'any', maxAgeMs: age });
     const { task, ageMs } = decodeRecord(await this.#deps.calls.read('get', body, options));

@@ -4,10 +4,19 @@ import type { Random } from '../ports/random.ts';
 import { queueLimits } from '../queue/limits.ts';
 import type { LeasedTask } from '../queue/types.ts';
 import { AnswerStore } from './answer-store.ts';
-import { checkDuration, checkInt, checkName, checkReason, checkTime, encodePayload } from './arguments.ts';
+import {
+  checkDuration,
+  checkInt,
+  checkName,
+  checkObject,
+  checkOneOf,
+  checkReason,
+  checkTime,
+  encodePayload,
+} from './arguments.ts';
 import type { Call } from './call.ts';
 import type { OpenedEscrow } from './escrows.ts';
-import { DecodedTask, type LeaseDeps } from './lease.ts';
+import { DecodedTask, type LeaseDeps, scopes } from './lease.ts';
 import type { WorkHandler, WorkOptions, WorkResult } from './types.ts';
 
 /** The lease outlives the handler's time by this: enough to store its answer. */
@@ -55,7 +64,8 @@ export class WorkLoop<T> {
   #failure: { readonly error: unknown } | undefined;
 
   constructor(deps: WorkDeps<T>, handler: WorkHandler<T>, options: WorkOptions) {
-    const { concurrency = 1, timeoutMs = timeoutDefaultMs } = options;
+    const { concurrency = 1, timeoutMs = timeoutDefaultMs } = checkObject(options, 'options');
+    if (typeof handler !== 'function') throw new InvalidArgumentError('the handler must be a function');
     checkName(options.workerId, 'workerId');
     this.#deps = deps;
     this.#handler = handler;
@@ -163,7 +173,7 @@ export class WorkLoop<T> {
       const payload = encodePayload(codec, result.payload);
       const expiresAtMs = checkTime(result.expiresAt, 'expiresAt');
       await this.#answers?.store({ queue, id, fence, payload, expiresAtMs });
-    } else if ('done' in result) {
+    } else if ('done' in result && result.done === true) {
       await this.#quietly(task, calls.request({ type: 'ackDone', queue, id, fence }));
     } else if ('bury' in result) {
       await this.#quietly(
@@ -172,7 +182,7 @@ export class WorkLoop<T> {
       );
     } else if ('retryAfterMs' in result) {
       const delayMs = checkDuration(result.retryAfterMs, 'retryAfterMs');
-      const { scope = 'task' } = result;
+      const scope = checkOneOf(result.scope ?? 'task', 'scope', scopes);
       await this.#quietly(
         task,
         calls.request({ type: 'release', queue, id, fence, delayMs, scope, callMade: false }),
