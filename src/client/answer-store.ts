@@ -10,6 +10,10 @@ const lapsedLifeMs: readonly number[] = [1_000, 60_000];
 /** The cluster has judged: the answer is of no use to it any more. */
 const judged: ReadonlySet<string> = new Set(['STALE_LEASE', 'TASK_NOT_FOUND']);
 
+/** The cluster cannot take it now, or nobody knows whether it did: the fence tells a repeat apart. */
+const passing: ReadonlySet<string> = new Set(['BUSY', 'LOG_FULL', 'UNKNOWN_OUTCOME', 'CLIENT_EXPIRED']);
+const repeatBackoffMs = { first: 100, longest: 2_000 } as const;
+
 /** Brings answers of providers into the cluster: into the escrow first, out of it when the cluster has judged. */
 export class AnswerStore {
   readonly #calls: Calls;
@@ -50,6 +54,20 @@ export class AnswerStore {
 
   /** Has no deadline: whoever gave up would not know whether the refresh token was stored. */
   async #ack(record: EscrowRecord): Promise<void> {
+    const { first, longest } = repeatBackoffMs;
+    for (let waitMs: number = first; ; waitMs = Math.min(longest, 2 * waitMs)) {
+      try {
+        await this.#ackOnce(record);
+        return;
+      } catch (error) {
+        if (!isRaftsmanError(error) || !passing.has(error.code)) throw error;
+        if (waitMs === first) this.#report(error, record);
+      }
+      await new Promise<void>((resolve) => this.#calls.clock.after(waitMs, resolve));
+    }
+  }
+
+  async #ackOnce(record: EscrowRecord): Promise<void> {
     const { queue, id, fence, payload, expiresAtMs } = record;
     const ack = (atMs: number) =>
       this.#calls.request(

@@ -204,6 +204,11 @@ export class Requests {
       this.#onExpired(call);
       return;
     }
+    // The state machine had no room and remembers nothing: an earlier attempt may still arrive.
+    if (call.isUnknown && !call.isOrphan && result.type === 'refused' && result.code === 'BUSY') {
+      this.#retryIn(call, busyRetryMs);
+      return;
+    }
     if (isSessionOver(call, result) && call.restartCount < restartsMax && !call.isOrphan) {
       this.#forget(call);
       this.#window.enqueueFirst([restarted(call)]);
