@@ -28,6 +28,7 @@ export class Handover {
   readonly #timeoutMs: number;
   readonly #start: (to: NodeId | undefined) => void;
   #running: Running | undefined;
+  #outcome: Promise<TransferResult> | undefined;
 
   /**
    * @param start - feeds the core's `transfer` input.
@@ -44,10 +45,15 @@ export class Handover {
     return this.#running !== undefined;
   }
 
+  /** How the transfer that is under way will end. */
+  get outcome(): Promise<TransferResult> | undefined {
+    return this.running ? this.#outcome : undefined;
+  }
+
   /** The scope must be closed. Rejects with TransferFailedError. */
   run(to: NodeId | undefined): Promise<TransferResult> {
     if (this.running) return Promise.reject(new TransferFailedError('a transfer is under way'));
-    return new Promise((resolve, reject) => {
+    this.#outcome = new Promise((resolve, reject) => {
       this.#running = {
         startedMs: this.#clock.monotonicMs(),
         term: this.#group.view().term,
@@ -57,6 +63,7 @@ export class Handover {
       };
       this.#start(to);
     });
+    return this.#outcome;
   }
 
   /** The core's own word: on success the new leader's name is still to come. */

@@ -180,11 +180,10 @@ export class Node {
 
   /** Another voter takes over before this one goes, if there is one. */
   async #leave(): Promise<void> {
-    if (!this.#leads() || this.#handover.running || !this.#hasCompany()) return;
+    if (!this.#leads() || !this.#hasCompany()) return;
     const { logger } = this.#options;
-    await this.#handover
-      .run(undefined)
-      .catch((error: unknown) => logger.info({ err: error }, 'closing without a hand-over'));
+    const outcome = this.#handover.outcome ?? this.#handover.run(undefined);
+    await outcome.catch((error: unknown) => logger.info({ err: error }, 'closing without a hand-over'));
   }
 
   #hasCompany(): boolean {

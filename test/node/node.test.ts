@@ -379,7 +379,16 @@ describe('close', () => {
     expect(opened).toEqual([first.id, cluster.leader().id]);
   });
 
-  it('ends a transfer that is under way: nothing of a closed node keeps the process alive', async () => {
+  it('waits for the transfer that is under way', async () => {
+    cluster = await Cluster.started(3);
+    const leader = cluster.leader();
+    const transfer = leader.transferLeadership();
+    await cluster.settled(leader.close(), 1_000);
+    cluster.running.delete(leader.id);
+    expect((await transfer).to).toBe(cluster.leader().id);
+  });
+
+  it('ends a transfer that leads nowhere: nothing of a closed node keeps the process alive', async () => {
     cluster = await Cluster.started(2);
     const leader = cluster.leader();
     cluster.kill(cluster.followers()[0]!.id);
