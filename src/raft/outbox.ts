@@ -1,6 +1,9 @@
 import type { NodeId } from '../base/ids.ts';
 import type { Envelope, LogEntry, Message, ProposalAnswer, ReadAnswer } from './types.ts';
 
+/** Messages held back at most; with a disk that hangs the oldest go. Each is sent again by its own rules, or overtaken. */
+const heldMessagesMax = 1_024;
+
 interface Held {
   readonly token: number;
   readonly envelope: Envelope;
@@ -19,8 +22,12 @@ export class Outbox {
   /** @param token - the disk's token to wait for; 0 to send at once. */
   send(to: NodeId, message: Message, token: number): void {
     const envelope = { to, message };
-    if (token === 0) this.messages.push(envelope);
-    else this.#held.push({ token, envelope });
+    if (token === 0) {
+      this.messages.push(envelope);
+      return;
+    }
+    if (this.#held.length >= heldMessagesMax) this.#held.shift();
+    this.#held.push({ token, envelope });
   }
 
   /** Lets go what waited for no more than this token, in the order it was held. */

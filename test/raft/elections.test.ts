@@ -297,6 +297,14 @@ describe('stickiness and the early election', () => {
     ]);
   });
 
+  it('what waits for a disk that hangs is bounded: the newest is kept', () => {
+    const node = new Probe();
+    for (let round = 1; round <= 5_000; round += 1) node.round(b, 1, round);
+    const replies = node.sync().messages;
+    expect(replies.length).toBeLessThanOrEqual(1_024);
+    expect(replies.at(-1)!.message).toMatchObject({ type: 'roundReply', round: 5_000 });
+  });
+
   it('a node whose disk makes no progress does not campaign, and does when it goes on (pitfall 50)', () => {
     const node = new Probe();
     node.append(b, 1, [2, 1], [entry(3, 1)]);
