@@ -1,6 +1,6 @@
 import { ProtocolError } from '../base/errors.ts';
 import { queueLimits } from '../queue/limits.ts';
-import type { LeasedTask, QueueResult, QueueStats } from '../queue/types.ts';
+import type { QueueResult, QueueStats } from '../queue/types.ts';
 import { encodeGet, encodeQueueName } from '../wire/client-frame.ts';
 import { decodeRecord, decodeStats } from '../wire/queue-result.ts';
 import {
@@ -32,6 +32,8 @@ import type {
   WorkHandler,
   WorkOptions,
 } from './types.ts';
+
+type Taken = Extract<QueueResult, { readonly type: 'taken' }>;
 
 /** Time to run of a lease that names none. */
 const ttrDefaultMs = 60_000;
@@ -84,10 +86,10 @@ export class QueueHandle<T> implements Queue<T> {
     const { clock } = this.#deps.calls;
     const waitUntilMs = clock.monotonicMs() + checkDuration(waitMs, 'waitMs');
     while (true) {
-      const tasks = await this.#takeOnce(terms, waitUntilMs, options);
+      const taken = await this.#takeOnce(terms, waitUntilMs, options);
       // A wait may end early, with its node or to make room: then it goes on under another id.
-      if (tasks.length > 0 || clock.monotonicMs() >= waitUntilMs || waitMs === 0)
-        return this.#leases(tasks, ttrMs);
+      if (taken.tasks.length > 0 || clock.monotonicMs() >= waitUntilMs || waitMs === 0)
+        return this.#leases(taken);
     }
   }
 
@@ -124,7 +126,7 @@ export class QueueHandle<T> implements Queue<T> {
     terms: { readonly limit: number; readonly ttrMs: number; readonly callMs: number },
     waitUntilMs: number,
     options: CallOptions,
-  ): Promise<readonly LeasedTask[]> {
+  ): Promise<Taken> {
     const queue = this.name;
     const result = await this.#deps.calls.take((session) => ({ type: 'take', queue, session, ...terms }), {
       ...options,
@@ -132,12 +134,13 @@ export class QueueHandle<T> implements Queue<T> {
       waitUntilMs,
     });
     if (result.type !== 'taken') throw unexpected('take', result);
-    return result.tasks;
+    return result;
   }
 
-  #leases(tasks: readonly LeasedTask[], ttrMs: number): Lease<T>[] {
-    const endsAtMs = this.#deps.calls.clock.monotonicMs() + ttrMs;
+  #leases({ tasks, atMs }: Taken): Lease<T>[] {
+    const nowMs = this.#deps.calls.clock.monotonicMs();
     return tasks.map((task) => {
+      const endsAtMs = nowMs + task.leaseEndsAtMs - atMs;
       const signal = this.#deps.leases.given(this.name, task.id, task.fence, endsAtMs);
       return new TakenLease(this.#deps, task, signal);
     });

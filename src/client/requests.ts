@@ -318,7 +318,7 @@ export class Requests {
   }
 }
 
-const nothingTaken: QueueResult = { type: 'taken', tasks: [] };
+const nothingTaken: QueueResult = { type: 'taken', tasks: [], atMs: 0 };
 
 function tooMany(): BusyError {
   return new BusyError(`more than ${backlogMax} calls wait`, busyRetryMs);

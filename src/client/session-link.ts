@@ -52,7 +52,8 @@ export class SessionLink {
   #identity: Identity;
   #workerId = '';
   #isAttached = false;
-  #wasAttached = false;
+  /** Under which registration the cluster remembers our requests; undefined before the first attach. */
+  #registration: number | undefined;
   #attachCount = 0;
   #attachByMs = Number.POSITIVE_INFINITY;
   #attachAgainMs = Number.POSITIVE_INFINITY;
@@ -106,7 +107,7 @@ export class SessionLink {
   /** A new client and session from now on, on a new link. */
   rotate(): void {
     this.#identity = mintIdentity(this.#deps.random);
-    this.#wasAttached = false;
+    this.#registration = undefined;
     this.#connection.move(this.#identity.client);
   }
 
@@ -151,21 +152,21 @@ export class SessionLink {
     else if (header.kind !== 'result') this.#connection.move();
     else {
       const result = decodeResult(body);
-      if (result.type === 'attached') this.#onAttached(result.registered);
+      if (result.type === 'attached') this.#onAttached(result.registration);
       else if (result.type === 'refused') this.#attachLater();
       else throw new ProtocolError(`an attach was answered with ${result.type}`);
     }
   }
 
-  #onAttached(registered: boolean): void {
+  #onAttached(registration: number): void {
     this.#attachByMs = Number.POSITIVE_INFINITY;
     this.#connection.settled();
-    if (registered && this.#wasAttached) {
+    if (this.#registration !== undefined && this.#registration !== registration) {
       this.#events.expired();
       return;
     }
     this.#isAttached = true;
-    this.#wasAttached = true;
+    this.#registration = registration;
     this.#alarm.at(this.#leaderlessUntilMs);
     this.#events.attached();
   }

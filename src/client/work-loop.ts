@@ -2,7 +2,7 @@ import { InvalidArgumentError, isRaftsmanError, StaleLeaseError } from '../base/
 import { Alarm } from '../ports/alarm.ts';
 import type { Random } from '../ports/random.ts';
 import { queueLimits } from '../queue/limits.ts';
-import type { LeasedTask } from '../queue/types.ts';
+import type { LeasedTask, QueueResult } from '../queue/types.ts';
 import { AnswerStore } from './answer-store.ts';
 import {
   checkDuration,
@@ -40,6 +40,8 @@ export interface WorkDeps<T> extends LeaseDeps<T> {
   readonly random: Random;
   readonly openEscrow: (workerId: string) => Promise<OpenedEscrow | undefined>;
 }
+
+type Taken = Extract<QueueResult, { readonly type: 'taken' }>;
 
 interface Running {
   readonly controller: AbortController;
@@ -112,9 +114,9 @@ export class WorkLoop<T> {
         continue;
       }
       try {
-        const tasks = await this.#take(free);
+        const taken = await this.#take(free);
         failureCount = 0;
-        for (const task of tasks) this.#track(this.#isEnding ? this.#giveBack(task) : this.#handle(task));
+        for (const task of taken?.tasks ?? []) this.#track(this.#start(task, taken?.atMs ?? 0));
       } catch (error) {
         if (isRaftsmanError(error) && finalCodes.has(error.code)) {
           if (!this.#isEnding) this.#fail(error);
@@ -125,7 +127,7 @@ export class WorkLoop<T> {
     }
   }
 
-  async #take(limit: number): Promise<readonly LeasedTask[]> {
+  async #take(limit: number): Promise<Taken | undefined> {
     const { queue, calls } = this.#deps;
     const terms = { limit, ttrMs: this.#timeoutMs + ttrMarginMs, callMs: this.#timeoutMs };
     const waitUntilMs = calls.clock.monotonicMs() + takeWaitMs;
@@ -137,16 +139,26 @@ export class WorkLoop<T> {
       },
     );
     this.#takeUnderWay = undefined;
-    return result.type === 'taken' ? result.tasks : [];
+    return result.type === 'taken' ? result : undefined;
+  }
+
+  /**
+   * The handler's time counts from the take, for after it the task may be tried elsewhere. An answer that came late, after a
+   * loss of the link, may leave less than half of it: then the lease is given back unused.
+   */
+  #start(task: LeasedTask, atMs: number): Promise<void> {
+    const leftMs = task.leaseEndsAtMs - atMs - ttrMarginMs;
+    const isStale = 2 * leftMs < this.#timeoutMs;
+    return this.#isEnding || isStale ? this.#giveBack(task) : this.#handle(task, leftMs);
   }
 
   /** One attempt of one task, to its end. Never rejects. */
-  async #handle(task: LeasedTask): Promise<void> {
+  async #handle(task: LeasedTask, leftMs: number): Promise<void> {
     const { queue, codec, leases, calls } = this.#deps;
     const { id, fence, attempt } = task;
     const nowMs = calls.clock.monotonicMs();
-    const lost = leases.given(queue, id, fence, nowMs + this.#timeoutMs + ttrMarginMs);
-    const running: Running = { controller: new AbortController(), dueMs: nowMs + this.#timeoutMs };
+    const lost = leases.given(queue, id, fence, nowMs + leftMs + ttrMarginMs);
+    const running: Running = { controller: new AbortController(), dueMs: nowMs + leftMs };
     lost.addEventListener('abort', () => running.controller.abort(lost.reason), { once: true });
     this.#running.add(running);
     this.#timeouts.at(running.dueMs);

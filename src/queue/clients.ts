@@ -10,6 +10,8 @@ interface Row {
   /** Hash of the operation: the same id with another body is told apart. */
   readonly body: number;
   readonly result: QueueResult;
+  /** False for a take that found nothing and may wait: it is asked again under its own id. */
+  readonly isFinal: boolean;
 }
 
 interface Stream {
@@ -50,6 +52,11 @@ export class Clients {
 
   has(id: ClientId): boolean {
     return this.#byId.has(id);
+  }
+
+  /** @returns the number of the client's registration; 0 for an unknown client. */
+  registration(id: ClientId): number {
+    return this.#byId.get(id)?.number ?? 0;
   }
 
   add(id: ClientId, number: number, nowMs: number): void {
@@ -101,8 +108,13 @@ export class Clients {
     if (row === undefined && stream.rows.size >= queueLimits.unsettledPerStreamMax) return tooManyUnsettled;
     if (row === undefined && this.#rowCount >= queueLimits.rememberedAnswersMax) return tooManyRemembered;
     if (row !== undefined && row.body !== body) return reused;
-    if (row !== undefined && !foundNothing(row.result)) return { answer: row.result };
-    return { remember: (result) => this.#remember(stream, request.seq, { body, result }) };
+    if (row?.isFinal === true) return { answer: row.result };
+    return {
+      remember: (result) => {
+        const isFinal = !(request.mayWait && foundNothing(result));
+        this.#remember(stream, request.seq, { body, result, isFinal });
+      },
+    };
   }
 
   /** Everything replicated, one plain value per client, per stream and per row. */
@@ -111,7 +123,9 @@ export class Clients {
       yield ['client', client.id, client.number, client.heardAtMs];
       for (const [number, stream] of client.streams) {
         yield ['stream', client.id, number, stream.settledUpTo];
-        for (const [seq, row] of stream.rows) yield ['row', client.id, number, seq, row.body, row.result];
+        for (const [seq, row] of stream.rows) {
+          yield ['row', client.id, number, seq, row.body, row.result, row.isFinal];
+        }
       }
     }
   }
@@ -148,7 +162,6 @@ export class Clients {
   }
 }
 
-/** An empty take had no effect: a take that waits is asked again under its own id until it finds something. */
 function foundNothing(result: QueueResult): boolean {
   return result.type === 'taken' && result.tasks.length === 0;
 }

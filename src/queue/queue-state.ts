@@ -132,7 +132,7 @@ export class QueueState {
     const { clients } = this.#parts;
     clients.heard(request.client, this.#nowMs);
     const admission = clients.admit(request, operation);
-    if ('answer' in admission) return admission.answer;
+    if ('answer' in admission) return answeredAt(admission.answer, this.#nowMs);
     const result = operate(this.#parts, request.client, operation, this.#nowMs);
     admission.remember(result);
     return result;
@@ -144,15 +144,16 @@ export class QueueState {
     if (known !== undefined && known.client !== client) {
       return refuse('INVALID_ARGUMENT', 'the session belongs to another client');
     }
-    const registered = !parts.clients.has(client);
-    if (registered && parts.clients.size >= queueLimits.clientsMax) return refuse('BUSY', 'too many clients');
+    const isNew = !parts.clients.has(client);
+    if (isNew && parts.clients.size >= queueLimits.clientsMax) return refuse('BUSY', 'too many clients');
     if (known === undefined && parts.sessions.size >= queueLimits.sessionsMax)
       return refuse('BUSY', 'too many sessions');
     parts.registrations += 1;
-    if (registered) parts.clients.add(client, parts.registrations, this.#nowMs);
+    if (isNew) parts.clients.add(client, parts.registrations, this.#nowMs);
     parts.clients.heard(client, this.#nowMs);
     parts.sessions.attach(session, client, gateway, workerId, parts.registrations, this.#nowMs);
-    return { type: 'attached', attachment: parts.registrations, registered };
+    const registration = parts.clients.registration(client);
+    return { type: 'attached', attachment: parts.registrations, registration };
   }
 
   #detach(session: SessionId, attachment: number): QueueResult {
@@ -182,4 +183,9 @@ export class QueueState {
     const soonest = bandNames.map((_, band) => queue.bands.soonest(band)).filter((slot) => slot !== none);
     return Math.max(0, ...soonest.map((slot) => this.#nowMs - tasks.expiresAtMs[slot]!));
   }
+}
+
+/** A remembered answer is the same each time, but for the time at which it is given. */
+function answeredAt(result: QueueResult, nowMs: number): QueueResult {
+  return result.type === 'taken' ? { ...result, atMs: nowMs } : result;
 }

@@ -21,6 +21,7 @@ export function take(parts: Parts, client: ClientId, operation: Take, nowMs: num
   return {
     type: 'taken',
     tasks: queue === undefined ? [] : takeFrom(parts, queue, session, operation, nowMs),
+    atMs: nowMs,
   };
 }
 

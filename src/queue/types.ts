@@ -103,6 +103,8 @@ export interface Request {
   readonly stream: number;
   readonly seq: number;
   readonly settledUpTo: number;
+  /** A take that the leader asks again while it waits: finding nothing is not its answer yet. */
+  readonly mayWait: boolean;
 }
 
 /** One command of the log. `at` is the stamp of the entry it stands in. */
@@ -161,10 +163,11 @@ export type RefusalCode =
 export type QueueResult =
   | { readonly type: 'refused'; readonly code: RefusalCode; readonly message: string }
   | { readonly type: 'put'; readonly version: number; readonly created: boolean }
-  | { readonly type: 'taken'; readonly tasks: readonly LeasedTask[] }
+  /** `atMs`: log time of this answer. A repeated take has the same leases, and less of them is left. */
+  | { readonly type: 'taken'; readonly tasks: readonly LeasedTask[]; readonly atMs: number }
   | { readonly type: 'done' }
-  /** `registered`: the client was unknown until now, so no row remembers its earlier requests; repeating those would execute them. */
-  | { readonly type: 'attached'; readonly attachment: number; readonly registered: boolean }
+  /** `registration`: unique to the time since the client was last unknown; no row remembers requests of an earlier one, so repeating those would execute them. */
+  | { readonly type: 'attached'; readonly attachment: number; readonly registration: number }
   /** More is due than one slice: tick again at once. */
   | { readonly type: 'ticked'; readonly more: boolean };
 

@@ -123,19 +123,18 @@ export class LeaderService {
       reply(refused);
       return;
     }
-    const command = encodeRequest(header, body);
-    if (operation.type === 'take') this.#take(header, operation, command, reply);
-    else this.#group.propose(command, (result) => reply(proposalAnswer(this.#group, result)));
+    if (operation.type === 'take') {
+      this.#take(header, operation, body, reply);
+      return;
+    }
+    const command = encodeRequest({ ...header, mayWait: false }, body);
+    this.#group.propose(command, (result) => reply(proposalAnswer(this.#group, result)));
   }
 
-  #take(
-    header: ClientHeader,
-    operation: Operation & { type: 'take' },
-    command: Uint8Array,
-    reply: Reply,
-  ): void {
+  #take(header: ClientHeader, operation: Operation & { type: 'take' }, body: Uint8Array, reply: Reply): void {
     const waitUntilMs = this.#clock.monotonicMs() + Math.min(header.waitMs, remainingMs(header));
     const { queue, session } = operation;
+    const command = (mayWait: boolean) => encodeRequest({ ...header, mayWait }, body);
     this.#waiters.submit({ key: keyOf(header), queue, session, command, waitUntilMs, reply });
   }
 

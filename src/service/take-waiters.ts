@@ -3,8 +3,8 @@ import type { GroupHandle, ProposeResult } from '../node/types.ts';
 import { Alarm } from '../ports/alarm.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { QueueEvents } from '../queue/types.ts';
-import { encodeResult, isEmptyTake } from '../wire/queue-result.ts';
-import { type Answer, notLeaderAnswer, proposalAnswer, type Reply, resultAnswer } from './answers.ts';
+import { isEmptyTake } from '../wire/queue-result.ts';
+import { type Answer, notLeaderAnswer, proposalAnswer, type Reply } from './answers.ts';
 
 /** A take as the leader gets it. */
 export interface TakeRequest {
@@ -12,8 +12,8 @@ export interface TakeRequest {
   readonly key: string;
   readonly queue: string;
   readonly session: SessionId;
-  /** As it goes into the log. */
-  readonly command: Uint8Array;
+  /** As it goes into the log. If it may not wait, finding nothing is its answer for good, whichever copy comes later. */
+  readonly command: (mayWait: boolean) => Uint8Array;
   /** Monotonic ms until which it waits for a task; the past for a take that does not wait. */
   readonly waitUntilMs: number;
   readonly reply: Reply;
@@ -23,8 +23,10 @@ interface Waiter {
   readonly request: TakeRequest;
   waitUntilMs: number;
   reply: Reply;
-  /** `asking`: in the log for the first time; `woken`: in the log because a task became ready. */
+  /** `asking`: in the log for the first or the last time; `woken`: in the log because a task became ready. */
   state: 'asking' | 'waiting' | 'woken';
+  /** What is in the log settles for nothing found. */
+  isLast: boolean;
 }
 
 /** The takes of one queue, in the order in which they came. */
@@ -68,18 +70,18 @@ export class TakeWaiters {
       return;
     }
     const { waitUntilMs, reply } = request;
-    const waiter: Waiter = { request, waitUntilMs, reply, state: 'asking' };
+    const waiter: Waiter = { request, waitUntilMs, reply, state: 'asking', isLast: false };
     line.waiters.set(request.key, waiter);
     this.#propose(line, waiter);
   }
 
-  /** The caller waits no longer: a take that waits is answered empty, one that is in the log as the log says. */
+  /** The caller waits no longer: a take that waits is asked for the last time, one that is in the log is answered as the log says. */
   cancel(queue: string, key: string): void {
     const line = this.#lines.get(queue);
     const waiter = line?.waiters.get(key);
     if (line === undefined || waiter === undefined) return;
     waiter.waitUntilMs = 0;
-    if (waiter.state === 'waiting') this.#end(line, waiter, empty);
+    if (waiter.state === 'waiting') this.#askAgain(line, waiter);
   }
 
   /** Called after each applied entry. */
@@ -110,22 +112,35 @@ export class TakeWaiters {
   }
 
   #propose(line: Line, waiter: Waiter): void {
-    this.#group.propose(waiter.request.command, (result) => this.#onResult(line, waiter, result));
+    const mayWait = waiter.waitUntilMs > this.#clock.monotonicMs();
+    waiter.isLast = !mayWait;
+    this.#group.propose(waiter.request.command(mayWait), (result) => this.#onResult(line, waiter, result));
+  }
+
+  #askAgain(line: Line, waiter: Waiter): void {
+    waiter.state = 'asking';
+    this.#propose(line, waiter);
   }
 
   #onResult(line: Line, waiter: Waiter, result: ProposeResult): void {
     const wasWoken = waiter.state === 'woken';
     if (wasWoken) line.wokenCount--;
     const foundNothing = result.type === 'applied' && isEmptyTake(result.result);
-    if (foundNothing && waiter.waitUntilMs > this.#clock.monotonicMs()) {
-      waiter.state = 'waiting';
-      this.#alarm.at(waiter.waitUntilMs);
-    } else {
-      this.#end(line, waiter, proposalAnswer(this.#group, result));
-    }
+    if (foundNothing && !waiter.isLast) this.#waitOn(line, waiter);
+    else this.#end(line, waiter, proposalAnswer(this.#group, result));
     if (foundNothing && result.index > line.readyIndex) line.window = 0;
     else if (wasWoken && !foundNothing) line.window = Math.min(windowMax, Math.max(1, line.window * 2));
     this.#wake(line);
+  }
+
+  /** Nothing was found and nothing says so for good: a copy that comes late would find something for nobody. */
+  #waitOn(line: Line, waiter: Waiter): void {
+    if (this.#group.view().role !== 'leader') this.#end(line, waiter, notLeaderAnswer(this.#group));
+    else if (waiter.waitUntilMs <= this.#clock.monotonicMs()) this.#askAgain(line, waiter);
+    else {
+      waiter.state = 'waiting';
+      this.#alarm.at(waiter.waitUntilMs);
+    }
   }
 
   #wake(line: Line): void {
@@ -144,8 +159,7 @@ export class TakeWaiters {
     for (const line of this.#lines.values()) {
       for (const waiter of line.waiters.values()) {
         if (waiter.state !== 'waiting' || !sessions.has(waiter.request.session)) continue;
-        waiter.state = 'asking';
-        this.#propose(line, waiter);
+        this.#askAgain(line, waiter);
       }
     }
   }
@@ -156,7 +170,7 @@ export class TakeWaiters {
     for (const line of [...this.#lines.values()]) {
       for (const waiter of [...line.waiters.values()]) {
         if (waiter.state !== 'waiting') continue;
-        if (waiter.waitUntilMs <= nowMs) this.#end(line, waiter, empty);
+        if (waiter.waitUntilMs <= nowMs) this.#askAgain(line, waiter);
         else nextMs = Math.min(nextMs, waiter.waitUntilMs);
       }
     }
@@ -177,6 +191,3 @@ export class TakeWaiters {
     return line;
   }
 }
-
-/** What the log said when the take was last proposed; nothing became ready since that it was woken for. */
-const empty: Answer = resultAnswer(encodeResult({ type: 'taken', tasks: [] }), 0);

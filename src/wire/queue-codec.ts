@@ -11,8 +11,8 @@ import { decodeOperation, encodeOperation, readSession, readText, sessionToWire 
 
 const sessionsMax = 4_096;
 
-/** First byte of a command: a request keeps its operation's bytes as the client sent them. */
-const commandTags = { request: 1, other: 2 } as const;
+/** First byte of a command: a request keeps its operation's bytes as the client sent them; `waiting` is one that may wait. */
+const commandTags = { request: 1, other: 2, waiting: 3 } as const;
 const requestBytes = 1 + 16 + 4 + 8 + 8;
 
 /** A request as a command of the log, around the operation's own bytes. */
@@ -22,11 +22,12 @@ export function encodeRequest(
     readonly stream: number;
     readonly seq: number;
     readonly settledUpTo: number;
+    readonly mayWait: boolean;
   },
   operation: Uint8Array,
 ): Buffer {
   const command = Buffer.allocUnsafe(requestBytes + operation.length);
-  command[0] = commandTags.request;
+  command[0] = request.mayWait ? commandTags.waiting : commandTags.request;
   command.write(request.client, 1, 16, 'hex');
   command.writeUInt32BE(request.stream, 17);
   writeSafe(command, 21, request.seq);
@@ -45,7 +46,8 @@ export function encodeCommand(command: QueueCommand): Buffer {
 export function decodeCommand(bytes: Uint8Array): QueueCommand {
   const command = asBuffer(bytes);
   if (command[0] === commandTags.other) return commandFromTuple(decodeStrict(command.subarray(1)));
-  if (command[0] !== commandTags.request || command.length < requestBytes)
+  const mayWait = command[0] === commandTags.waiting;
+  if ((!mayWait && command[0] !== commandTags.request) || command.length < requestBytes)
     throw new ProtocolError('command is unknown');
   return {
     type: 'request',
@@ -54,6 +56,7 @@ export function decodeCommand(bytes: Uint8Array): QueueCommand {
       stream: command.readUInt32BE(17),
       seq: readSafe(command, 21),
       settledUpTo: readSafe(command, 29),
+      mayWait,
     },
     operation: decodeOperation(command.subarray(requestBytes)),
   };

@@ -48,8 +48,12 @@ export function decodeResult(bytes: Uint8Array): QueueResult {
       readTuple(tuple, type, 3);
       return { type, version: readInt(tuple[1], 'version'), created: readBool(tuple[2], 'created') };
     case 'taken':
-      readTuple(tuple, type, 2);
-      return { type, tasks: readList(tuple[1], 'tasks', tasksMax, readTask) };
+      readTuple(tuple, type, 3);
+      return {
+        type,
+        tasks: readList(tuple[1], 'tasks', tasksMax, readTask),
+        atMs: readInt(tuple[2], 'atMs'),
+      };
     case 'done':
       readTuple(tuple, type, 1);
       return { type };
@@ -58,7 +62,7 @@ export function decodeResult(bytes: Uint8Array): QueueResult {
       return {
         type,
         attachment: readInt(tuple[1], 'attachment'),
-        registered: readBool(tuple[2], 'registered'),
+        registration: readInt(tuple[2], 'registration'),
       };
     case 'ticked':
       readTuple(tuple, type, 2);
@@ -70,7 +74,7 @@ export function decodeResult(bytes: Uint8Array): QueueResult {
 
 /** True for the bytes of a take that found nothing: the answer that a waiting take does not settle for. */
 export function isEmptyTake(result: Uint8Array): boolean {
-  return result.length === 3 && result[0] === 0x92 && result[1] === takenCode && result[2] === 0x90;
+  return result[0] === 0x93 && result[1] === takenCode && result[2] === 0x90;
 }
 
 /** What a read found, with its age; undefined for no such task. */
@@ -149,11 +153,11 @@ function resultFields(result: QueueResult): readonly WireValue[] {
     case 'put':
       return [result.version, result.created];
     case 'taken':
-      return [result.tasks.map(taskToTuple)];
+      return [result.tasks.map(taskToTuple), result.atMs];
     case 'done':
       return [];
     case 'attached':
-      return [result.attachment, result.registered];
+      return [result.attachment, result.registration];
     case 'ticked':
       return [result.more];
     default:

@@ -52,9 +52,10 @@ interface OracleSession {
 
 interface OracleClient {
   id: string;
+  registration: number;
   heardAtMs: number;
   settled: Map<number, number>;
-  answers: { stream: number; seq: number; body: string; result: QueueResult }[];
+  answers: { stream: number; seq: number; body: string; result: QueueResult; isFinal: boolean }[];
 }
 
 export class QueueOracle {
@@ -126,12 +127,12 @@ export class QueueOracle {
     const body = bodyOf(operation);
     const known = client.answers.find((one) => one.stream === request.stream && one.seq === request.seq);
     if (known !== undefined && known.body !== body) return no('REQUEST_ID_REUSED');
-    const isFinal =
-      known !== undefined && !(known.result.type === 'taken' && known.result.tasks.length === 0);
-    if (isFinal) return known.result;
+    if (known?.isFinal === true)
+      return known.result.type === 'taken' ? { ...known.result, atMs: this.nowMs } : known.result;
     client.answers = client.answers.filter((one) => one !== known);
     const result = this.operate(request.client, operation);
-    client.answers.push({ stream: request.stream, seq: request.seq, body, result });
+    const isFinal = !request.mayWait || !(result.type === 'taken' && result.tasks.length === 0);
+    client.answers.push({ stream: request.stream, seq: request.seq, body, result, isFinal });
     return result;
   }
 
@@ -199,7 +200,8 @@ export class QueueOracle {
     if (session === undefined) return no('STALE_LEASE');
     if (session.client !== client) return no('INVALID_ARGUMENT');
     const tasks: LeasedTask[] = [];
-    if (!this.queues.some((one) => one.name === take.queue)) return { type: 'taken', tasks };
+    if (!this.queues.some((one) => one.name === take.queue))
+      return { type: 'taken', tasks, atMs: this.nowMs };
     const queue = this.queue(take.queue);
     while (tasks.length < take.limit) {
       const choice = this.choose(queue);
@@ -230,7 +232,7 @@ export class QueueOracle {
         leaseEndsAtMs: task.untilMs,
       });
     }
-    return { type: 'taken', tasks };
+    return { type: 'taken', tasks, atMs: this.nowMs };
   }
 
   /** Design section 6, read aloud. */
@@ -275,13 +277,16 @@ export class QueueOracle {
     const session = this.sessions.find((one) => one.id === attach.session);
     if (session !== undefined && session.client !== attach.client) return no('INVALID_ARGUMENT');
     this.attaches += 1;
-    const registered = this.client(attach.client) === undefined;
-    if (registered) this.clients.push({ id: attach.client, heardAtMs: 0, settled: new Map(), answers: [] });
-    this.client(attach.client)!.heardAtMs = this.nowMs;
+    if (this.client(attach.client) === undefined) {
+      const nothing = { heardAtMs: 0, settled: new Map(), answers: [] };
+      this.clients.push({ id: attach.client, registration: this.attaches, ...nothing });
+    }
+    const registeredAs = this.client(attach.client)!;
+    registeredAs.heardAtMs = this.nowMs;
     this.sessions = this.sessions.filter((one) => one !== session);
     const { session: id, client, gateway } = attach;
     this.sessions.push({ id, client, gateway, attachment: this.attaches, heardAtMs: this.nowMs });
-    return { type: 'attached', attachment: this.attaches, registered };
+    return { type: 'attached', attachment: this.attaches, registration: registeredAs.registration };
   }
 
   /** Everything that log time alone brings about, until nothing more is due. */

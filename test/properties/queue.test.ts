@@ -155,7 +155,7 @@ class Generator {
     const settledUpTo = Math.max(0, seq - 1 - this.random.below(6));
     const command = {
       type: 'request',
-      request: { client, stream, seq, settledUpTo },
+      request: { client, stream, seq, settledUpTo, mayWait: this.random.chance(50) },
       operation: this.operation(),
     } as const;
     this.sent.push(command);
@@ -339,7 +339,7 @@ class Laws {
   readonly #answers = new Map<string, string>();
 
   check(command: QueueCommand, result: QueueResult, where: () => string): void {
-    if (command.type === 'attach' && result.type === 'attached' && result.registered)
+    if (command.type === 'attach' && result.type === 'attached' && result.registration === result.attachment)
       this.#forget(command.client);
     if (command.type !== 'request') return;
     const { request, operation } = command;
@@ -373,9 +373,9 @@ class Laws {
     for (const key of this.#answers.keys()) if (key.startsWith(`${client} `)) this.#answers.delete(key);
   }
 
-  /** Q6: one id, one answer (but for a take that found nothing), until it is settled or its client forgotten. */
+  /** Q6: one id, one answer (but for a take that found nothing and may wait), until it is settled or its client forgotten. */
   #sameAnswer(
-    request: { client: string; stream: number; seq: number },
+    request: { client: string; stream: number; seq: number; mayWait: boolean },
     operation: Operation,
     result: QueueResult,
     where: () => string,
@@ -386,8 +386,9 @@ class Laws {
     )
       return false;
     const key = `${request.client} ${request.stream} ${request.seq} ${JSON.stringify(operation)}`;
-    const answer = JSON.stringify(result);
-    if (result.type === 'taken' && result.tasks.length === 0) return true;
+    const answer = JSON.stringify(result.type === 'taken' ? result.tasks : result);
+    if (result.type === 'taken' && result.tasks.length === 0 && request.mayWait && !this.#answers.has(key))
+      return true;
     const known = this.#answers.get(key);
     this.#answers.set(key, answer);
     law(known === undefined || known === answer, 'Q6: one id, one answer', where);

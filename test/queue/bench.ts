@@ -54,11 +54,11 @@ export class Bench {
   }
 
   requestAs(request: Partial<Request>, operation: Operation): QueueResult {
-    const complete = { client: this.client, stream: 0, seq: 1, settledUpTo: 0, ...request };
+    const complete = { client: this.client, stream: 0, seq: 1, settledUpTo: 0, mayWait: false, ...request };
     return this.command({ type: 'request', request: complete, operation });
   }
 
-  attach(session = 's1', client = 'c1', workerId = 'worker'): { attachment: number; registered: boolean } {
+  attach(session = 's1', client = 'c1', workerId = 'worker'): { attachment: number; registration: number } {
     const ids = { client: clientId(client), session: sessionId(session), gateway: nodeId('a') };
     const result = this.command({ type: 'attach', ...ids, workerId });
     if (result.type !== 'attached') throw new Error(JSON.stringify(result));

@@ -24,8 +24,9 @@ describe('a request id', () => {
   it('a take that found nothing is asked again under its own id until it finds something, then no more', () => {
     const bench = new Bench();
     const take = takeOf(bench.session, 1);
-    const empty = { type: 'taken', tasks: [] };
-    expect([1, 2].map(() => bench.requestAs({ seq: 1 }, take))).toEqual([empty, empty]);
+    const empty = { type: 'taken', tasks: [], atMs: bench.nowMs };
+    const waiting = { seq: 1, mayWait: true };
+    expect([1, 2].map(() => bench.requestAs(waiting, take))).toEqual([empty, empty]);
     expect(bench.requestAs({ seq: 1 }, takeOf(bench.session, 2))).toMatchObject({
       code: 'REQUEST_ID_REUSED',
     });
@@ -34,6 +35,24 @@ describe('a request id', () => {
     expect(found).toMatchObject({ tasks: [{ id: 'a' }] });
     expect(bench.requestAs({ seq: 1 }, take)).toEqual(found);
     expect(bench.state.stats(queue).states).toMatchObject({ taken: 1, ready: 1 });
+  });
+
+  it('a take that found nothing and may not wait is answered for good: a late copy takes nothing for nobody', () => {
+    const bench = new Bench();
+    const take = takeOf(bench.session, 1);
+    bench.requestAs({ seq: 1, mayWait: true }, take);
+    const empty = bench.requestAs({ seq: 1 }, take);
+    bench.requestAs({ seq: 2 }, putOf('a', bench.nowMs));
+    for (const mayWait of [true, false]) expect(bench.requestAs({ seq: 1, mayWait }, take)).toEqual(empty);
+    expect(bench.state.stats(queue).states).toMatchObject({ taken: 0, ready: 1 });
+  });
+
+  it('a repeated take says how much is left of its leases', () => {
+    const bench = new Bench();
+    bench.requestAs({ seq: 1 }, putOf('a', bench.nowMs));
+    const first = bench.requestAs({ seq: 2 }, takeOf(bench.session, 1));
+    bench.nowMs += 1_000;
+    expect(bench.requestAs({ seq: 2 }, takeOf(bench.session, 1))).toEqual({ ...first, atMs: bench.nowMs });
   });
 
   it('remembers refusals, too: what failed once does not succeed as a repeat', () => {
@@ -142,8 +161,13 @@ describe('a client', () => {
 
   it('is told when an attach registered it anew', () => {
     const bench = new Bench();
-    expect(bench.attach().registered).toBe(false);
+    const { attachment, registration } = bench.attach();
+    expect(registration).toBeLessThan(attachment);
+    expect(bench.attach().registration).toBe(registration);
     bench.pass(61 * minute);
-    expect(bench.attach().registered).toBe(true);
+    const anew = bench.attach();
+    expect(anew.registration).toBe(anew.attachment);
+    // An answer may be lost: the next attach says the same.
+    expect(bench.attach().registration).toBe(anew.registration);
   });
 });

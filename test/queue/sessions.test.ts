@@ -177,7 +177,7 @@ describe('a mass release', () => {
     bench.nowMs += 1_000;
     expect(bench.tick()).toBe(true);
     expect(bench.state.stats(queue).bands).toEqual({ urgent: 904, expired: 4_096, ahead: 0 });
-    const request = { client: bench.client, stream: 9, seq: 1, settledUpTo: 0 };
+    const request = { client: bench.client, stream: 9, seq: 1, settledUpTo: 0, mayWait: false };
     const take = { type: 'request', request, operation: takeOf(bench.session, 1) } as const;
     expect(bench.command(take)).toMatchObject({ tasks: [{ id: `t${4_096 + 256}` }] });
   });

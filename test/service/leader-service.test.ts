@@ -31,6 +31,20 @@ const take = encodeOperation({
   callMs: 1_000,
 });
 
+const put = (cluster: TestCluster): Buffer =>
+  encodeOperation({
+    type: 'put',
+    queue: 'tokens',
+    id: 't1',
+    payload: new Uint8Array(0),
+    expiresAtMs: cluster.clock.wallMs() + 30_000,
+    provider: 'acme',
+    weight: 0,
+    refreshAtMs: undefined,
+    ifAbsent: false,
+    ifVersion: undefined,
+  });
+
 /** The leader's part alone, asked by a gateway `b`. */
 async function leading(): Promise<{
   cluster: TestCluster;
@@ -72,7 +86,7 @@ describe('the leader of the service', () => {
     expect(answers.map(({ kind, body }) => [kind, readLeader(body).leaderId])).toEqual([['notLeader', 'c']]);
   });
 
-  it('answers a copy of a waiting take instead of the first: one wait, one answer, one entry', async () => {
+  it('answers a copy of a waiting take instead of the first: one wait, one answer, one entry that ends it', async () => {
     const { cluster, ask } = await leading();
     const first = ask({ waitMs: 5_000 }, take);
     await cluster.clock.advance(10);
@@ -80,9 +94,23 @@ describe('the leader of the service', () => {
     const copy = ask({ waitMs: 100, correlation: 2 }, take);
     await cluster.clock.advance(200);
     expect(first).toEqual([]);
-    expect(copy.map(({ body }) => decodeResult(body))).toEqual([{ type: 'taken', tasks: [] }]);
-    expect(cluster.proposalCount).toBe(before);
+    expect(copy.map(({ body }) => decodeResult(body))).toMatchObject([{ type: 'taken', tasks: [] }]);
+    expect(cluster.proposalCount).toBe(before + 1);
   });
+
+  for (const waitMs of [0, 50]) {
+    it(`gives nothing to a copy that comes after its take (waitMs ${waitMs}) was answered empty (pitfall 95)`, async () => {
+      const { cluster, ask } = await leading();
+      expect(ask({ waitMs }, take)).toEqual([]);
+      await cluster.clock.advance(100);
+      ask({ seq: 2 }, put(cluster));
+      await cluster.clock.advance(100);
+      const copy = ask({ waitMs }, take);
+      await cluster.clock.advance(100);
+      expect(copy.map(({ body }) => decodeResult(body))).toMatchObject([{ type: 'taken', tasks: [] }]);
+      expect(cluster.node('a').group.machine.state.stats('tokens').states).toMatchObject({ ready: 1 });
+    });
+  }
 
   it('asks the log what a waiting take gets whose session is over', async () => {
     const { cluster, ask } = await leading();

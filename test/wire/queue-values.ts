@@ -83,6 +83,7 @@ export const commands: fc.Arbitrary<QueueCommand> = fc.oneof(
       stream: fc.integer({ min: 0, max: 0xffff_ffff }),
       seq: safeInt,
       settledUpTo: safeInt,
+      mayWait: fc.boolean(),
     }),
     operation: operations,
   }),
@@ -131,9 +132,10 @@ export const results: fc.Arbitrary<QueueResult> = fc.oneof(
       }),
       { maxLength: 5 },
     ),
+    atMs: safeInt,
   }),
   fc.record({ type: fc.constant('done' as const) }),
-  fc.record({ type: fc.constant('attached' as const), attachment: safeInt, registered: fc.boolean() }),
+  fc.record({ type: fc.constant('attached' as const), attachment: safeInt, registration: safeInt }),
   fc.record({ type: fc.constant('ticked' as const), more: fc.boolean() }),
 );
 
