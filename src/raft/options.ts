@@ -4,6 +4,8 @@ import type { RaftOptions } from './types.ts';
 
 /** The longest lease a round may ask for; a longer one is impossible and dropped. */
 export const leaseMsMax = 600_000;
+/** The widest drift a member may be told to expect; each member has its own. */
+export const driftBoundMax = 0.5;
 /** The highest term; a message above it is impossible. */
 export const termMax: number = 2 ** 52;
 /** Bytes a leader appends beyond its commit index, in windows of `inflightBytesMax`; more is refused as `busy`. */
@@ -84,7 +86,8 @@ function checkTimes(options: RaftOptions): void {
     0.8 *
       electionTimeoutMinMs, `leaseMs (${leaseMs}) must be at most 0.8 of electionTimeoutMinMs (${electionTimeoutMinMs})`);
   require(leaseMs <= leaseMsMax, `leaseMs must be at most ${leaseMsMax}, got ${leaseMs}`);
-  require(driftBound >= 0 && driftBound <= 0.5, `driftBound must be from 0 to 0.5, got ${driftBound}`);
+  require(driftBound >= 0 &&
+    driftBound <= driftBoundMax, `driftBound must be from 0 to ${driftBoundMax}, got ${driftBound}`);
   require(rankStepMs > 0 &&
     rankStepMs <=
       heartbeatMs, `rankStepMs (${rankStepMs}) must be above 0 and at most heartbeatMs (${heartbeatMs})`);

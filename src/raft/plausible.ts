@@ -1,12 +1,12 @@
 import { assertNever } from '../base/assert.ts';
 import { decodeBootstrap, isAscending, namesMember } from './bootstrap.ts';
 import type { Core } from './core.ts';
-import { leaseMsMax, termMax } from './options.ts';
+import { driftBoundMax, leaseMsMax, termMax } from './options.ts';
 import { promiseLengthMs } from './promises.ts';
 import type { AppendEntries, LogEntry, MemberIdentity, Message } from './types.ts';
 
 /** What no correct member sends: such a message is dropped and counted, whatever state this node is in. */
-export function isPlausible(message: Message, driftBound: number): boolean {
+export function isPlausible(message: Message): boolean {
   if (!isCount(message.term) || message.term > termMax) return false;
   switch (message.type) {
     case 'preVote':
@@ -18,7 +18,7 @@ export function isPlausible(message: Message, driftBound: number): boolean {
     case 'requestVoteReply':
       return (
         message.promiseMs >= 0 &&
-        message.promiseMs <= promiseLengthMs(leaseMsMax, driftBound) &&
+        message.promiseMs <= promiseLengthMs(leaseMsMax, driftBoundMax) &&
         Number.isFinite(message.wallMs)
       );
     case 'appendEntries':

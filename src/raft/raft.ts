@@ -173,7 +173,7 @@ export class Raft {
   }
 
   #onMessage(from: NodeId, message: Message): void {
-    if (!this.#isFromMember(from) || !isPlausible(message, this.#core.options.driftBound)) {
+    if (!this.#isFromMember(from) || !isPlausible(message)) {
       this.#core.outbox.rejected += 1;
       return;
     }

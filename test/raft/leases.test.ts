@@ -127,6 +127,13 @@ describe('the lease', () => {
     expect(own.output.lease?.exclusiveFromMs).toBeCloseTo(heardAtMs + promiseMs, 6);
   });
 
+  it('counts the vote of one whose clock is trusted less than the own: its promise is longer', () => {
+    const node = new Probe();
+    node.becomeCandidate();
+    node.grantVote(b, { promiseMs: 600_000 * 3 + 30_000 });
+    expect(node.view.role).toBe('leader');
+  });
+
   it('names the newest no-op once it is committed, and a fresh one sets it back until it is', () => {
     const node = new Probe().becomeLeader();
     expect(node.output.lease?.noopIndex).toBe(0);
