@@ -19,7 +19,7 @@ export interface Settings {
   readonly urgentMs: number;
   /** How long nobody touches a rotating token whose refresh was cut short: time for its updater to come back. */
   readonly suspectMs: number;
-  /** The bound on one refresh. */
+  /** The bound on one refresh: patient, because an answer that comes after it is lost like one that died with its process. */
   readonly callMs: number;
   /** How long an updater waits after 429, 5xx or a refused connection. */
   readonly backOffMs: number;
@@ -88,7 +88,7 @@ export function settingsFor(options: DemoOptions): Settings {
     leadMs: lifetimeMs * 0.5,
     urgentMs: lifetimeMs * 0.1,
     suspectMs: lifetimeMs * 0.35,
-    callMs: lifetimeMs * 0.2,
+    callMs: lifetimeMs * 0.35,
     backOffMs: lifetimeMs * 0.02,
     concurrency: 25,
     latencyMs: 60,
