@@ -121,7 +121,7 @@ export class ClientNemesis {
 
   #spoilProvider(): boolean {
     const { provider, random, world } = this.#options;
-    const chance = (): number => random.pick([0, 0, 0.05, 0.3]);
+    const chance = (): number => random.pick([0, 0.05, 0.3]);
     provider.faults = {
       delayMs: random.pick([20, 200, 1_000]),
       lostRequestChance: chance(),
@@ -133,7 +133,7 @@ export class ClientNemesis {
       errorChance: chance(),
     };
     world.note(`provider: ${JSON.stringify(provider.faults)}`);
-    this.#later(random.between(500, 5_000), () => {
+    this.#later(random.between(2_000, 10_000), () => {
       provider.faults = kindProvider;
     });
     return true;

@@ -11,6 +11,7 @@ import type { SeedOptions, SeedReport } from './seed-report.ts';
 import { SimulatedCluster, type SimulatedMember } from './simulated-cluster.ts';
 import { SimulatedNetwork } from './simulated-network.ts';
 import type { SimulatedProcess } from './simulated-process.ts';
+import { probeStability } from './stability-probe.ts';
 import { BusyLoopError, World } from './world.ts';
 import { markOf, reportOf } from './world-report.ts';
 
@@ -95,6 +96,14 @@ export class ConsensusWorld {
     const changes = this.#checks.leaderChanges;
     await this.#world.run(this.#world.nowMs() + calmMs);
     if (this.#checks.leaderChanges !== changes) this.#didNot('keep its leader in calm weather (L2)');
+    const cost = await probeStability({
+      cluster: this.#cluster,
+      random: this.#random.fork('stability'),
+      coverage: this.#coverage,
+      wiped: this.#nemesis.wiped,
+      leaderChanges: () => this.#checks.leaderChanges,
+    });
+    if (cost !== undefined) this.#didNot(cost);
     const pending = this.#proposals.finish();
     if (pending > 0) this.#didNot(`answer ${pending} proposals`);
   }

@@ -123,7 +123,8 @@ export class Nemesis {
   }
 
   #strike(kind: FaultKind): void {
-    const done = this.#carryOut(kind, this.#random.pick(this.#cluster.members));
+    const leader = this.#random.chance(0.4) ? this.#cluster.leader() : undefined;
+    const done = this.#carryOut(kind, leader ?? this.#random.pick(this.#cluster.members));
     if (done) this.#coverage.count(`fault ${kind}`);
   }
 

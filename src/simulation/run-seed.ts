@@ -5,6 +5,7 @@ import { partitionShapes } from './partition-shapes.ts';
 import { Prng } from './prng.ts';
 import { leavings } from './release-probe.ts';
 import type { SeedOptions, SeedReport } from './seed-report.ts';
+import { disturbances } from './stability-probe.ts';
 import { TokenWorld } from './token-world.ts';
 
 /** `elections`: nodes over a machine that only hashes. `tokens`: the queue, its clients and a provider too. */
@@ -26,7 +27,7 @@ export function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedRe
 export const requiredCoverage: readonly string[] = [
   ...[...faultKinds, ...clientFaultKinds].map((kind) => `fault ${kind}`),
   ...partitionShapes.map((shape) => `shape ${shape}`),
-  ...leavings.map((leaving) => `reached probe ${leaving}`),
+  ...[...leavings, ...disturbances].map((probe) => `reached probe ${probe}`),
   ...['lostRequest', 'lostAnswer', 'lateAnswer', 'duplicate', 'busy', 'error'].map(
     (fault) => `provider ${fault}`,
   ),
@@ -48,5 +49,5 @@ export const requiredCoverage: readonly string[] = [
     'I14',
     'I14 promise',
   ].map((name) => `reached ${name}`),
-  ...['Q1', 'Q3', 'Q6', 'P1', 'P1 unknown', 'A1', 'A1 stored'].map((name) => `reached ${name}`),
+  ...['Q1', 'Q3', 'Q6', 'P1', 'P1 unknown', 'A1', 'A1 escrow', 'A1 stored'].map((name) => `reached ${name}`),
 ];

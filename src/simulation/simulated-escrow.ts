@@ -9,6 +9,10 @@ export class SimulatedEscrow {
     return this.#records.length;
   }
 
+  has(id: string, fence: number): boolean {
+    return this.#records.some((record) => record.id === id && record.fence === fence);
+  }
+
   /** The escrow as one process has it open. */
   open(process: SimulatedProcess): Escrow {
     return {

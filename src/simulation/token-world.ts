@@ -1,6 +1,7 @@
 import type { QueueClient } from '../client/types.ts';
 import { AuthorizationServer } from './authorization-server.ts';
 import { AnswerChecker } from './checkers/answer-checker.ts';
+import { EscrowChecker } from './checkers/escrow-checker.ts';
 import { Judge } from './checkers/judge.ts';
 import { QueueHistory } from './checkers/queue-history.ts';
 import { ClientNemesis } from './client-nemesis.ts';
@@ -25,6 +26,7 @@ import type { SeedOptions, SeedReport } from './seed-report.ts';
 import { type Program, SimulatedClient } from './simulated-client.ts';
 import { addressOf, SimulatedCluster, type SimulatedMember } from './simulated-cluster.ts';
 import { SimulatedNetwork } from './simulated-network.ts';
+import { probeStability } from './stability-probe.ts';
 import { type AccountName, assembleTokenNode, clientSecrets, configureQueues } from './token-node.ts';
 import { BusyLoopError, World } from './world.ts';
 import { markOf, reportOf } from './world-report.ts';
@@ -32,6 +34,8 @@ import { markOf, reportOf } from './world-report.ts';
 const livenessMs = 20_000;
 const settleMs = 40_000;
 const calmMs = 4_000;
+/** Frames of a handshake, per direction. */
+const handshakeFrames = 2;
 /** The state machine is compared at every so many entries; its digest reads all of its state. */
 const digestEvery = 16;
 
@@ -50,6 +54,7 @@ export class TokenWorld {
   readonly #clientNemesis: ClientNemesis;
   readonly #shop: Shop;
   readonly #clients: readonly SimulatedClient[];
+  readonly #updaters = new Map<string, SimulatedClient>();
   readonly #unconverged: string[] = [];
 
   constructor(seed: number, { onLine }: SeedOptions = {}) {
@@ -68,7 +73,7 @@ export class TokenWorld {
     this.#network = new SimulatedNetwork(this.#world, this.#world.random.fork('network'));
     this.#cluster = this.#makeCluster(size);
     this.#checks.watch(this.#cluster);
-    this.#watchAnswers();
+    this.#watchFrames();
     this.#shop = {
       tokens: new QueueHistory(this.#judge),
       jobs: new QueueHistory(this.#judge),
@@ -152,6 +157,14 @@ export class TokenWorld {
       client: (name, program) => this.#client(name, 'admin', program),
     });
     await probe.run();
+    const cost = await probeStability({
+      cluster: this.#cluster,
+      random: this.#random.fork('stability'),
+      coverage: this.#coverage,
+      wiped: this.#nemesis.wiped,
+      leaderChanges: () => this.#checks.leaderChanges,
+    });
+    if (cost !== undefined) this.#didNot(cost);
   }
 
   async #readAll(client: QueueClient): Promise<void> {
@@ -227,12 +240,16 @@ export class TokenWorld {
     });
   }
 
-  #watchAnswers(): void {
+  #watchFrames(): void {
     const answers = new AnswerChecker(this.#judge);
+    const escrows = new EscrowChecker(this.#judge);
     const nodes = new Set(this.#cluster.names);
     this.#network.observe((from, to, frame) => {
-      const isAnswer = nodes.has(from.hostName) && !nodes.has(to.hostName) && from.sentCount > 2;
-      if (isAnswer) answers.sent(frame);
+      if (from.sentCount <= handshakeFrames) return;
+      if (nodes.has(from.hostName) && !nodes.has(to.hostName)) answers.sent(frame);
+      const updater = this.#updaters.get(from.hostName);
+      if (updater !== undefined)
+        escrows.sent(updater.name, frame, (id, fence) => updater.escrow.has(id, fence));
     });
   }
 
@@ -240,7 +257,9 @@ export class TokenWorld {
     const random = this.#random.fork('clients');
     const clients: SimulatedClient[] = [];
     for (let i = 1; i <= random.pick([1, 2, 3]); i += 1) {
-      clients.push(this.#client(`u${i}`, 'updater', updater(this.#shop, random.fork('u'), `u${i}`)));
+      const client = this.#client(`u${i}`, 'updater', updater(this.#shop, random.fork('u'), `u${i}`));
+      this.#updaters.set(client.name, client);
+      clients.push(client);
     }
     for (let i = 1; i <= random.pick([1, 2]); i += 1) {
       clients.push(this.#client(`j${i}`, 'updater', jobber(this.#shop, random.fork('j'))));

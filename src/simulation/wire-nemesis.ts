@@ -85,12 +85,12 @@ export class WireNemesis {
   #partition(): boolean {
     const { random, cluster, coverage, later } = this.#options;
     const { network, names } = cluster;
-    const shape = random.pick(partitionShapes);
+    const shape = random.chance(0.2) ? 'leaderOnly' : random.pick(partitionShapes);
     const cut = drawPartition(shape, names, cluster.leader()?.name, random);
     if (cut === undefined) return false;
     this.#note(`partition ${shape}: ${cut.cut.map(([from, to]) => `${from}>${to}`).join(' ')}`);
     coverage.count(`shape ${shape}`);
-    const withReset = random.chance(0.3);
+    const withReset = random.chance(0.5);
     for (const [from, to] of cut.cut) {
       network.block(from, to);
       if (withReset) network.reset(from, to);

@@ -1,3 +1,4 @@
+import msgpack from 'msgpack-lite';
 import { contentHash } from './content-hash.ts';
 import type { Judge } from './judge.ts';
 
@@ -9,9 +10,9 @@ const clientOffset = 32;
 const seqOffset = 48;
 const resultKind = 16;
 const lengthBytes = 4;
+const takenCode = 2;
 
-/** A take that found nothing: nothing was applied, so a later answer may differ. */
-const emptyTake = [0x92, 2, 0x90];
+const codec = msgpack.createCodec({});
 
 /** Q6: every answer to one request is the same, through any node, leader and restart. */
 export class AnswerChecker {
@@ -38,10 +39,11 @@ export class AnswerChecker {
     const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
     const seq = view.getUint32(seqOffset) * 2 ** 32 + view.getUint32(seqOffset + 4);
     const body = frame.subarray(headerBytes);
-    if (seq === 0 || isEmptyTake(body)) return;
+    const content = seq === 0 ? undefined : contentOf(body);
+    if (content === undefined) return;
     const client = Array.from(frame.subarray(clientOffset, clientOffset + 16)).join('.');
     const key = `${client}/${view.getUint32(streamOffset)}/${seq}`;
-    const answer = contentHash(0, [], body);
+    const answer = contentHash(0, [], content);
     const known = this.#answers.get(key);
     this.#answers.set(key, answer);
     if (known === undefined) return;
@@ -50,6 +52,12 @@ export class AnswerChecker {
   }
 }
 
-function isEmptyTake(body: Uint8Array): boolean {
-  return body.length === emptyTake.length && emptyTake.every((byte, place) => body[place] === byte);
+/** What an answer says; undefined for a take that found nothing: nothing was applied, so a later answer may differ. */
+function contentOf(body: Uint8Array): Uint8Array | undefined {
+  if (body[1] !== takenCode) return body;
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.length);
+  const answer: unknown = msgpack.decode(bytes, { codec });
+  if (!Array.isArray(answer) || !Array.isArray(answer[1])) return body;
+  // The last field is the log time at which it was answered, this time.
+  return answer[1].length === 0 ? undefined : msgpack.encode(answer[1], { codec });
 }

@@ -1,0 +1,70 @@
+import type { Coverage } from './coverage.ts';
+import type { Prng } from './prng.ts';
+import type { SimulatedCluster, SimulatedMember } from './simulated-cluster.ts';
+
+/** Disturbances that must not cost a leader its office (L2). */
+export const disturbances = ['followerCut', 'followerKilled', 'linkCut', 'leaderStall'] as const;
+type Disturbance = (typeof disturbances)[number];
+
+const longMs = 5_000;
+/** Less than half of the shortest election timeout, as a full collection of a large heap is. */
+const stallMs = 400;
+
+export interface StabilityProbeOptions {
+  readonly cluster: SimulatedCluster;
+  readonly random: Prng;
+  readonly coverage: Coverage;
+  /** A node that must not be counted on. */
+  readonly wiped: string | undefined;
+  readonly leaderChanges: () => number;
+}
+
+/** One thing goes wrong in calm weather: a cut link, a stale node that comes back, a stall. @returns what it cost, if anything. */
+export async function probeStability(options: StabilityProbeOptions): Promise<string | undefined> {
+  const { cluster, random, coverage, wiped, leaderChanges } = options;
+  const leader = cluster.leader();
+  const followers = cluster.members.filter(({ name }) => name !== leader?.name && name !== wiped);
+  // Without this follower there must still be a quorum.
+  if (leader === undefined || followers.length < Math.floor(cluster.members.length / 2) + 1) return undefined;
+  const disturbance = random.pick(disturbances);
+  cluster.world.note(`--- in calm weather: ${disturbance}`);
+  coverage.count(`reached probe ${disturbance}`);
+  const before = leaderChanges();
+  await disturb(disturbance, cluster, leader, random.pick(followers));
+  await cluster.world.run(cluster.world.nowMs() + longMs);
+  return leaderChanges() === before ? undefined : `keep its leader through ${disturbance} (L2)`;
+}
+
+async function disturb(
+  disturbance: Disturbance,
+  cluster: SimulatedCluster,
+  leader: SimulatedMember,
+  follower: SimulatedMember,
+): Promise<void> {
+  const { world, network, names } = cluster;
+  const cut = async (others: readonly string[]): Promise<void> => {
+    for (const other of others) {
+      network.block(follower.name, other);
+      network.block(other, follower.name);
+    }
+    await world.run(world.nowMs() + longMs);
+    network.healAll();
+  };
+  switch (disturbance) {
+    case 'followerCut':
+      return cut(names.filter((name) => name !== follower.name));
+    case 'linkCut':
+      return cut([leader.name]);
+    case 'followerKilled':
+      cluster.kill(follower.name);
+      await world.run(world.nowMs() + longMs);
+      void cluster.start(follower.name);
+      return;
+    case 'leaderStall': {
+      const process = leader.host.process;
+      process?.pause();
+      await world.run(world.nowMs() + stallMs);
+      process?.resume();
+    }
+  }
+}
