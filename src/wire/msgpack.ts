@@ -7,11 +7,18 @@ import { scan } from './scan.ts';
 /** What a frame may hold. Bins are `Buffer`s: msgpack-lite turns a plain `Uint8Array` into an extension. No `undefined`, no maps. */
 export type WireValue = number | string | boolean | null | Buffer | readonly WireValue[];
 
+/** msgpack-lite's own encoder, which its type package leaves out: what is written is read back in one piece. */
+interface Encoder {
+  write(value: unknown): void;
+  read(): unknown;
+}
+const makeEncoder = Reflect.get(msgpack, 'Encoder') as (options: object) => Encoder;
+
 /** No presets: the default codec builds the sender's RegExp and Error objects. */
 const options = { codec: msgpack.createCodec({}) };
 
 /** One for all tuples: they share slabs of up to 64 KiB. `msgpack.encode` fills 2 KiB with zeros for each, which costs more than the rest. */
-let encoder = msgpack.Encoder(options);
+let encoder = makeEncoder(options);
 
 /**
  * Scans, then decodes one value.
@@ -48,7 +55,7 @@ function encodeShared(value: readonly WireValue[]): Buffer {
     assert(Buffer.isBuffer(bytes), 'a tuple is encoded to bytes');
     return bytes;
   } catch (error) {
-    encoder = msgpack.Encoder(options); // whatever was half written must not begin the next tuple
+    encoder = makeEncoder(options); // whatever was half written must not begin the next tuple
     throw error;
   }
 }
