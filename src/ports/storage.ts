@@ -48,9 +48,18 @@ export interface Storage {
    *
    * @throws DirectoryLockedError, DirectoryMismatchError, LogCorruptError, StorageFailedError
    */
-  load(identity: { readonly nodeId: string; readonly cluster: string; readonly newIncarnation: Incarnation }): Promise<LoadedStorage>;
+  load(identity: {
+    readonly nodeId: string;
+    readonly cluster: string;
+    readonly newIncarnation: Incarnation;
+  }): Promise<LoadedStorage>;
   /** Entries from `from` on, at least one if there is one, about `bytesMax` bytes of data at most. Calls back once. */
-  read(group: GroupId, from: LogIndex, bytesMax: number, done: (error: Error | undefined, entries: readonly LogEntry[]) => void): void;
+  read(
+    group: GroupId,
+    from: LogIndex,
+    bytesMax: number,
+    done: (error: Error | undefined, entries: readonly LogEntry[]) => void,
+  ): void;
   /** Writes and syncs one batch, then calls back once: undefined, or StorageFailedError. */
   append(batch: readonly StorageWrite[], done: (error: Error | undefined) => void): void;
   /** Waits for the batch in flight, releases the lock. Twice is harmless. */
