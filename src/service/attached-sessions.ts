@@ -52,8 +52,9 @@ export class AttachedSessions {
 
   /** A connection closed. Only a client that closed it itself is gone; a lost path is silence, and silence takes its time. */
   closed(connection: ClientConnection): void {
-    for (const [session, known] of this.#sessions) {
-      if (known.connection !== connection) continue;
+    for (const session of connection.sessions) {
+      const known = this.#sessions.get(session);
+      if (known?.connection !== connection) continue;
       this.#sessions.delete(session);
       const { attachment } = known;
       if (connection.gone) this.#detach(connection.link.clientId, { session, attachment });

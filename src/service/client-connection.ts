@@ -1,3 +1,4 @@
+import type { SessionId } from '../base/ids.ts';
 import type { ClientLink } from '../mesh/types.ts';
 import type { ClosedBy } from '../ports/transport.ts';
 import { Bundler } from '../wire/client-bundle.ts';
@@ -6,6 +7,8 @@ import type { Answer } from './answers.ts';
 
 /** Requests of one client under way before its link is read no further. */
 const requestsMax = 2_048;
+/** Sessions of one link; a client has one, and another after it was forgotten. */
+export const sessionsPerLinkMax = 16;
 /** Bytes a client has not taken before its link is read no further. */
 const queuedBytesMax: number = 4 * 1024 * 1024;
 
@@ -18,6 +21,11 @@ export class ClientConnection {
   closedBy: ClosedBy | undefined;
   /** The client said that it goes on elsewhere: its closing is no end of its session. */
   moving = false;
+  /** Frames that were read and wait until the client takes its answers. */
+  inbox: readonly Buffer[] = [];
+  /** The sessions it asked to attach. */
+  readonly sessions: Set<SessionId> = new Set();
+  attachCount = 0;
   /** What the leader's path carries for this client. */
   readonly carried: Set<number> = new Set();
   /** Which of that are takes, by (stream, seq): they can be cancelled. */
@@ -41,8 +49,9 @@ export class ClientConnection {
 
   /** Called when something was read or answered: too much under way stops the reading, enough of it done resumes it. */
   regulate(): void {
-    const full = this.carried.size >= requestsMax || this.link.queuedBytes() > queuedBytesMax;
-    const roomy = this.carried.size < requestsMax / 2 && this.link.queuedBytes() <= queuedBytesMax / 2;
+    const requests = this.carried.size + this.attachCount;
+    const full = requests >= requestsMax || this.link.queuedBytes() > queuedBytesMax;
+    const roomy = requests < requestsMax / 2 && this.link.queuedBytes() <= queuedBytesMax / 2;
     if (this.#paused ? !roomy : !full) return;
     this.#paused = !this.#paused;
     this.link.pause(this.#paused);

@@ -21,12 +21,14 @@ import { peekOperation } from '../wire/queue-operation.ts';
 import { decodeResult } from '../wire/queue-result.ts';
 import { type Answer, busyRetryMs, refusedAnswer } from './answers.ts';
 import { AttachedSessions } from './attached-sessions.ts';
-import { ClientConnection } from './client-connection.ts';
+import { ClientConnection, sessionsPerLinkMax } from './client-connection.ts';
 import type { Carried, LeaderPath } from './leader-path.ts';
 import type { LocalReads } from './local-reads.ts';
 
 /** How often a link that is not read is looked at again. */
 const pausedCheckMs = 20;
+/** Frames that are handled before it is asked again whether the client takes its answers. */
+const framesAtOnce = 32;
 
 const permissions: { readonly [Type in Operation['type']]: Permission } = {
   put: 'put',
@@ -94,14 +96,33 @@ export class Gateway {
   #onMessage(connection: ClientConnection, message: Uint8Array): void {
     connection.heard = true;
     try {
-      for (const frame of splitBundle(message)) {
-        if (connection.closedBy !== undefined) return;
+      const frames = splitBundle(message);
+      connection.inbox = connection.inbox.length === 0 ? frames : [...connection.inbox, ...frames];
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#malformed(connection, error.message);
+    }
+    this.#regulate(connection);
+    this.#handleInbox(connection);
+  }
+
+  /** One message may ask for more than the client will ever take. */
+  #handleInbox(connection: ClientConnection): void {
+    let count = 0;
+    const frames = connection.inbox;
+    connection.inbox = [];
+    try {
+      for (; count < frames.length && connection.closedBy === undefined; count++) {
+        if (count > 0 && count % framesAtOnce === 0) this.#regulate(connection);
+        if (connection.paused) break;
+        const frame = frames[count]!;
         this.#onFrame(connection, decodeHeader(frame), bodyOf(frame));
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#malformed(connection, error.message);
     }
+    connection.inbox = connection.closedBy === undefined ? frames.slice(count) : [];
     this.#regulate(connection);
   }
 
@@ -141,14 +162,25 @@ export class Gateway {
   /** Carried to its end also when the link closes meanwhile: only the answer says which attachment to end then. */
   #attach(connection: ClientConnection, header: ClientHeader, body: Uint8Array): void {
     const { session } = readAttach(body);
+    const { sessions } = connection;
+    if (sessions.size >= sessionsPerLinkMax && !sessions.has(session)) {
+      connection.answer(header, refusedAnswer('BUSY', 'too many sessions on one link', busyRetryMs));
+      return;
+    }
+    sessions.add(session);
+    connection.attachCount++;
     const correlation = this.#path.open(this.#carried(header, body), (answer) => {
+      connection.attachCount--;
       const result = answer.kind === 'result' ? decodeResult(answer.body) : undefined;
       if (result?.type === 'attached')
         this.#sessions.attached(session, result.attachment, answer.index, connection);
       connection.answer(header, answer);
     });
-    if (correlation === undefined) connection.answer(header, tooMuch);
-    else this.#path.dispatch(correlation);
+    if (correlation !== undefined) this.#path.dispatch(correlation);
+    else {
+      connection.attachCount--;
+      connection.answer(header, tooMuch);
+    }
   }
 
   #request(connection: ClientConnection, header: ClientHeader, body: Uint8Array): void {
@@ -225,7 +257,11 @@ export class Gateway {
   }
 
   #regulatePaused(): void {
-    for (const connection of this.#connections) if (connection.paused) this.#regulate(connection);
+    for (const connection of this.#connections) {
+      if (!connection.paused) continue;
+      this.#regulate(connection);
+      if (!connection.paused) this.#handleInbox(connection);
+    }
   }
 }
 

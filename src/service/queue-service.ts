@@ -16,6 +16,7 @@ import { LeaderService } from './leader-service.ts';
 import { createLocalLink } from './local-link.ts';
 import { LocalReads } from './local-reads.ts';
 import type { QueueMachine } from './queue-machine.ts';
+import { Replies } from './replies.ts';
 
 export interface QueueServiceDeps {
   readonly group: GroupHandle;
@@ -33,6 +34,7 @@ export class QueueService {
   readonly #path: LeaderPath;
   readonly #gateway: Gateway;
   readonly #reads: LocalReads;
+  readonly #replies: Replies;
   readonly #unsubscribe: readonly (() => void)[];
   #closed = false;
   #malformedCount = 0;
@@ -40,6 +42,7 @@ export class QueueService {
   constructor(deps: QueueServiceDeps) {
     const { group, machine, clock, logger } = deps;
     this.#deps = deps;
+    this.#replies = new Replies(deps.sendToNode, clock);
     this.#leader = new LeaderService(group, machine, clock);
     this.#path = new LeaderPath(group, clock, (to, header, body) => this.#deliver(to, header, body));
     this.#reads = new LocalReads(group, machine, clock);
@@ -92,6 +95,7 @@ export class QueueService {
 
   peerClosed(peer: NodeId): void {
     if (this.#closed) return;
+    this.#replies.drop(peer);
     this.#path.peerClosed(peer);
     this.#gateway.onView();
   }
@@ -104,6 +108,7 @@ export class QueueService {
       this.#leader.close();
       this.#path.close();
       this.#gateway.close();
+      this.#replies.close();
     }
     return Promise.resolve();
   }
@@ -122,7 +127,7 @@ export class QueueService {
   #replyTo(to: NodeId, request: ClientHeader): Reply {
     return ({ kind, index, body }) => {
       const header = { ...request, kind, marked: true, remainingMs: 0, waitMs: 0, settledUpTo: index };
-      this.#deps.sendToNode(to, encodeFrame(header, body));
+      this.#replies.send(to, encodeFrame(header, body));
     };
   }
 

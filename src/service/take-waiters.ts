@@ -101,7 +101,6 @@ export class TakeWaiters {
   drop(): void {
     for (const line of [...this.#lines.values()]) {
       for (const waiter of [...line.waiters.values()]) {
-        waiter.waitUntilMs = 0;
         if (waiter.state === 'waiting') this.#end(line, waiter, notLeaderAnswer(this.#group));
       }
     }

@@ -172,6 +172,8 @@ export class TestCluster {
   readonly warnings: string[] = [];
   /** Every frame that left a node for another. */
   readonly frames: { readonly from: NodeId; readonly to: NodeId; readonly frame: Buffer }[] = [];
+  /** Ways (`a/b`) that have no room for another frame. */
+  readonly full: Set<string> = new Set();
   fate: Fate = 'commit';
   leader: NodeId | undefined;
   term = 0;
@@ -316,7 +318,7 @@ export class TestCluster {
   }
 
   #send(from: NodeId, to: NodeId, frame: Uint8Array): boolean {
-    if (!this.connected(from, to)) return false;
+    if (!this.connected(from, to) || this.full.has(`${from}/${to}`)) return false;
     const copy = Buffer.from(frame);
     this.frames.push({ from, to, frame: copy });
     this.clock.after(nodeHopMs, () => {
