@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { clientId } from '../../src/base/ids.ts';
+import { clientId, sessionId } from '../../src/base/ids.ts';
+import { Clients } from '../../src/queue/clients.ts';
 import { queueLimits } from '../../src/queue/limits.ts';
 import { Bench, minute, putOf, queue, takeOf } from './bench.ts';
 
@@ -133,6 +134,26 @@ describe('a request id', () => {
 });
 
 describe('a client', () => {
+  it('of a group that remembers too many answers is refused unapplied, until a client is forgotten with all of its', () => {
+    const clients = new Clients();
+    const take = takeOf(sessionId('s1'), 1);
+    const admit = (client: number, seq: number): boolean => {
+      const request = { client: clientId(`c${client}`), stream: 1, seq, settledUpTo: 0, mayWait: false };
+      const admission = clients.admit(request, take);
+      if ('answer' in admission) return false;
+      admission.remember({ type: 'done' });
+      return true;
+    };
+    const each = 1_000;
+    const count = queueLimits.rememberedAnswersMax / each;
+    for (let client = 0; client <= count; client++) clients.add(clientId(`c${client}`), client + 1, 0);
+    for (let client = 0; client < count; client++) for (let seq = 1; seq <= each; seq++) admit(client, seq);
+    expect(admit(count, 1)).toBe(false);
+    clients.delete(clientId('c0'));
+    for (let seq = 1; seq <= each; seq++) expect(admit(count, seq)).toBe(true);
+    expect(admit(count, each + 1)).toBe(false);
+  });
+
   it('that is unknown gets CLIENT_EXPIRED, never an execution', () => {
     const bench = new Bench();
     const result = bench.requestAs({ client: clientId('stranger') }, putOf('a', bench.nowMs));
