@@ -1,5 +1,5 @@
+import { Alarm } from '../base/alarm.ts';
 import { StaleLeaseError } from '../base/errors.ts';
-import { Alarm } from '../ports/alarm.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { LeaseLostBody } from '../wire/client-frame.ts';
 

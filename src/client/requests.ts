@@ -1,3 +1,4 @@
+import { Alarm } from '../base/alarm.ts';
 import {
   BusyError,
   ClientExpiredError,
@@ -5,7 +6,6 @@ import {
   DeadlineExceededError,
   UnknownOutcomeError,
 } from '../base/errors.ts';
-import { Alarm } from '../ports/alarm.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { QueueResult } from '../queue/types.ts';
 import { encodeQueueName, readRefused } from '../wire/client-frame.ts';

@@ -1,5 +1,5 @@
+import { Alarm } from '../base/alarm.ts';
 import { ProtocolError } from '../base/errors.ts';
-import { Alarm } from '../ports/alarm.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import { encodeAttach, readLeader, readRefused, readSessionEnded } from '../wire/client-frame.ts';

@@ -1,5 +1,5 @@
+import { Alarm } from '../base/alarm.ts';
 import { InvalidArgumentError, isRaftsmanError, StaleLeaseError } from '../base/errors.ts';
-import { Alarm } from '../ports/alarm.ts';
 import type { Random } from '../ports/random.ts';
 import { queueLimits } from '../queue/limits.ts';
 import type { LeasedTask, QueueResult } from '../queue/types.ts';

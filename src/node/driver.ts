@@ -1,9 +1,9 @@
+import { Alarm } from '../base/alarm.ts';
 import { NodeFailedError, StorageFailedError } from '../base/errors.ts';
 import { type GroupId, mainGroup } from '../base/ids.ts';
 import type { MeshEvents } from '../mesh/types.ts';
 import type { Clock, Scheduled } from '../ports/clock.ts';
 import type { Input, Now } from '../raft/types.ts';
-import { Alarm } from './alarm.ts';
 import type { DriverOptions } from './driver-types.ts';
 import { Group, type GroupHost } from './group.ts';
 import { Introduction } from './introduction.ts';
@@ -228,7 +228,7 @@ export class Driver {
   #arm(wantedMs: number): void {
     let deadlineMs = wantedMs;
     for (const group of this.#groups.values()) deadlineMs = Math.min(deadlineMs, group.deadlineMs());
-    if (Number.isFinite(deadlineMs)) this.#alarm.set(deadlineMs);
+    if (Number.isFinite(deadlineMs)) this.#alarm.at(deadlineMs);
   }
 
   #hostOfGroups(): GroupHost {

@@ -1,5 +1,5 @@
+import { Alarm } from '../base/alarm.ts';
 import { type ClientId, clientId, type SessionId } from '../base/ids.ts';
-import { Alarm } from '../ports/alarm.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { QueueEvents } from '../queue/types.ts';
 import {

@@ -1,6 +1,6 @@
+import { Alarm } from '../base/alarm.ts';
 import { ProtocolError } from '../base/errors.ts';
 import type { ClientLink, Permission } from '../mesh/types.ts';
-import { Alarm } from '../ports/alarm.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { ClosedBy } from '../ports/transport.ts';

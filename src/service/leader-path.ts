@@ -1,6 +1,6 @@
+import { Alarm } from '../base/alarm.ts';
 import type { NodeId } from '../base/ids.ts';
 import type { GroupHandle } from '../node/types.ts';
-import { Alarm } from '../ports/alarm.ts';
 import type { Clock } from '../ports/clock.ts';
 import { type LeaderBody, readRefused } from '../wire/client-frame.ts';
 import { type ClientHeader, noDeadlineMs } from '../wire/client-header.ts';

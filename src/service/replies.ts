@@ -1,5 +1,5 @@
+import { Alarm } from '../base/alarm.ts';
 import type { NodeId } from '../base/ids.ts';
-import { Alarm } from '../ports/alarm.ts';
 import type { Clock } from '../ports/clock.ts';
 
 interface Waiting {

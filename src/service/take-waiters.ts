@@ -1,6 +1,6 @@
+import { Alarm } from '../base/alarm.ts';
 import type { SessionId } from '../base/ids.ts';
 import type { GroupHandle, ProposeResult } from '../node/types.ts';
-import { Alarm } from '../ports/alarm.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { QueueEvents } from '../queue/types.ts';
 import { isEmptyTake } from '../wire/queue-result.ts';

@@ -1,5 +1,5 @@
+import { Alarm } from '../base/alarm.ts';
 import type { GroupHandle, ProposeResult } from '../node/types.ts';
-import { Alarm } from '../ports/alarm.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { LogEntry } from '../raft/types.ts';
 import { encodeCommand } from '../wire/queue-codec.ts';

@@ -1,16 +1,21 @@
-import type { Clock, Scheduled } from './clock.ts';
+/** What an alarm needs of a clock; `ports/clock.ts` has more. */
+export interface AlarmClock {
+  monotonicMs(): number;
+  after(delayMs: number, callback: () => void): { cancel(): void };
+}
 
 /**
  * One timer for many deadlines: rings at the earliest that was asked for since the last ring; what is due then, and what to ask
  * for next, is its owner's to know. A deadline that moves away leaves the armed timer alone: that is cheaper than a new one.
  */
 export class Alarm {
-  readonly #clock: Clock;
-  readonly #onRing: () => void;
-  #scheduled: Scheduled | undefined;
+  readonly #clock: AlarmClock;
+  readonly #onRing: (lateMs: number) => void;
+  #scheduled: { cancel(): void } | undefined;
   #dueMs = Number.POSITIVE_INFINITY;
 
-  constructor(clock: Clock, onRing: () => void) {
+  /** @param onRing - told how much later than asked the timer ran: how long this process did not run. */
+  constructor(clock: AlarmClock, onRing: (lateMs: number) => void) {
     this.#clock = clock;
     this.#onRing = onRing;
   }
@@ -23,7 +28,7 @@ export class Alarm {
     this.#scheduled = this.#clock.after(Math.max(0, deadlineMs - this.#clock.monotonicMs()), () => {
       this.#scheduled = undefined;
       this.#dueMs = Number.POSITIVE_INFINITY;
-      this.#onRing();
+      this.#onRing(this.#clock.monotonicMs() - deadlineMs);
     });
   }
 
