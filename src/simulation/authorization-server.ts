@@ -46,6 +46,7 @@ interface Call {
   isOpen: boolean;
   /** The answer with a new token reached its caller in time. */
   isAnswered: boolean;
+  answeredMs: number;
   arrivals: number;
 }
 
@@ -79,9 +80,12 @@ export class AuthorizationServer {
   readonly #families = new Map<string, Family>();
   readonly #familyOf = new Map<string, Family>();
   readonly #counts = new Map<string, number>();
+  readonly #patienceMs: number;
   faults: ProviderFaults = kindProvider;
 
-  constructor(world: World, random: Prng, judge: Judge) {
+  /** @param patienceMs - how long the cluster at least waits for the holder of an answer before the token is tried again. */
+  constructor(world: World, random: Prng, judge: Judge, patienceMs: number) {
+    this.#patienceMs = patienceMs;
     this.#world = world;
     this.#random = random;
     this.#judge = judge;
@@ -105,7 +109,14 @@ export class AuthorizationServer {
   /** Calls the token endpoint. Rejects with `signal.reason` when the caller gives up. */
   refresh(request: GrantRequest): Promise<GrantAnswer> {
     return new Promise((resolve, reject) => {
-      const call: Call = { request, settle: resolve, isOpen: true, isAnswered: false, arrivals: 0 };
+      const call: Call = {
+        request,
+        settle: resolve,
+        isOpen: true,
+        isAnswered: false,
+        answeredMs: 0,
+        arrivals: 0,
+      };
       const giveUp = (): void => {
         call.isOpen = false;
         reject(request.signal.reason);
@@ -214,7 +225,10 @@ export class AuthorizationServer {
       call.request.process.deliver(() => {
         if (!call.isOpen) return;
         call.isOpen = false;
-        if (answer.type === 'ok') call.isAnswered = true;
+        if (answer.type === 'ok') {
+          call.isAnswered = true;
+          call.answeredMs = this.#world.nowMs();
+        }
         call.settle(answer);
       }),
     );
@@ -246,6 +260,9 @@ export class AuthorizationServer {
     for (const before of earlier) {
       if (!before.request.process.isAlive) return 'the answer was lost with its process';
       if (!before.isAnswered && !before.isOpen) return 'the answer never came';
+      const keptMs = this.#world.nowMs() - before.answeredMs;
+      if (before.isAnswered && keptMs > this.#patienceMs)
+        return 'its holder reached nobody for longer than suspectMs';
     }
     return undefined;
   }

@@ -16,7 +16,7 @@ export const clientFaultKinds = [
 ] as const;
 type ClientFaultKind = (typeof clientFaultKinds)[number];
 
-/** Shorter than `suspectMs`: a worker that holds an answer comes back in time, or died with it (A1). */
+/** How long a client is out of reach at most. */
 const cutMsMax = 4_000;
 
 export interface ClientNemesisOptions {
@@ -128,7 +128,7 @@ export class ClientNemesis {
       lostAnswerChance: chance(),
       lateAnswerChance: chance(),
       lateMs: 3_000,
-      duplicateChance: random.pick([0, 0, 0, 0.05]),
+      duplicateChance: random.pick([0, 0.05, 0.1]),
       busyChance: chance(),
       errorChance: chance(),
     };

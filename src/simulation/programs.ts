@@ -83,6 +83,7 @@ export function updater(shop: Shop, random: Prng, workerId: string): Program {
         signal,
       });
       shop.coverage.count(`refresh ${answer.type}`);
+      process.host.world.note(`${workerId} is answered ${answer.type} for ${lease}`);
       if (answer.type === 'invalidGrant') return { bury: 'invalid_grant' };
       if (answer.type === 'retry') {
         return { retryAfterMs: answer.retryAfterMs, scope: answer.status === 429 ? 'provider' : 'task' };
@@ -98,7 +99,10 @@ export function updater(shop: Shop, random: Prng, workerId: string): Program {
         concurrency: random.pick([1, 3, 8]),
         timeoutMs: callTimeoutMs,
         signal: stop.signal,
-        onError: (error) => shop.coverage.count(`work ${codeOf(error)}`),
+        onError: (error, { id, fence }) => {
+          shop.coverage.count(`work ${codeOf(error)}`);
+          process.host.world.note(`${workerId} reports ${codeOf(error)} for ${id}/${fence}`);
+        },
       })
       .catch((error: unknown) => shop.coverage.count(`work ended ${codeOf(error)}`))
       .finally(() => shop.pending.delete(running));

@@ -2,9 +2,12 @@ import type { Coverage } from './coverage.ts';
 import type { Prng } from './prng.ts';
 import type { SimulatedCluster, SimulatedMember } from './simulated-cluster.ts';
 
-/** Disturbances that must not cost a leader its office (L2). */
-export const disturbances = ['followerCut', 'followerKilled', 'linkCut', 'leaderStall'] as const;
-type Disturbance = (typeof disturbances)[number];
+/** What must not cost a leader its office (L2). */
+const spared = ['followerCut', 'followerKilled', 'linkCut', 'leaderStall'] as const;
+type Disturbance = (typeof spared)[number];
+/** All wires but those of one follower are cut: the leader keeps it, and must not keep it from leading the others (pitfall 47). */
+const clinging = 'leaderClings';
+export const disturbances: readonly string[] = [...spared, clinging];
 
 const longMs = 5_000;
 /** Less than half of the shortest election timeout, as a full collection of a large heap is. */
@@ -26,13 +29,33 @@ export async function probeStability(options: StabilityProbeOptions): Promise<st
   const followers = cluster.members.filter(({ name }) => name !== leader?.name && name !== wiped);
   // Without this follower there must still be a quorum.
   if (leader === undefined || followers.length < Math.floor(cluster.members.length / 2) + 1) return undefined;
-  const disturbance = random.pick(disturbances);
+  if (followers.length >= 4 && random.chance(0.4))
+    return probeClinging(options, leader, random.pick(followers).name);
+  const disturbance = random.pick(spared);
   cluster.world.note(`--- in calm weather: ${disturbance}`);
   coverage.count(`reached probe ${disturbance}`);
   const before = leaderChanges();
   await disturb(disturbance, cluster, leader, random.pick(followers));
   await cluster.world.run(cluster.world.nowMs() + longMs);
   return leaderChanges() === before ? undefined : `keep its leader through ${disturbance} (L2)`;
+}
+
+async function probeClinging(
+  { cluster, coverage }: StabilityProbeOptions,
+  leader: SimulatedMember,
+  kept: string,
+): Promise<string | undefined> {
+  const { world, network, names } = cluster;
+  world.note(`--- in calm weather: all, ${leader.name} too, reach ${kept} alone`);
+  coverage.count(`reached probe ${clinging}`);
+  const ends = names.filter((name) => name !== kept);
+  for (const from of ends) for (const to of ends) if (from !== to) network.block(from, to);
+  const isReplaced = (): boolean => cluster.members.some((member) => member !== leader && member.leads);
+  await world.run(world.nowMs() + longMs * 2, isReplaced);
+  const replaced = isReplaced();
+  network.healAll();
+  await world.run(world.nowMs() + longMs);
+  return replaced ? undefined : 'replace a leader that had lost its quorum (L1, pitfall 47)';
 }
 
 async function disturb(

@@ -16,8 +16,6 @@ export const clientSecrets = {
 } as const;
 export type AccountName = keyof typeof clientSecrets;
 
-/** How rotating tasks are treated; longer than any client is cut off. */
-const suspectMs = 15_000;
 const policy = { leadMs: 4_000, urgentMs: 1_000, sessionTimeoutMs: 3_000 };
 const askAgainMs = 200;
 
@@ -43,7 +41,11 @@ export const assembleTokenNode: AssembleNode<Awaited<ReturnType<typeof assembleN
 };
 
 /** Says how the queues and providers behave, again and again until the cluster has heard it. */
-export async function configureQueues(client: QueueClient, process: SimulatedProcess): Promise<void> {
+export async function configureQueues(
+  client: QueueClient,
+  process: SimulatedProcess,
+  suspectMs: number,
+): Promise<void> {
   const tokens = tokensOf(client);
   const jobs = jobsOf(client);
   const steps = [

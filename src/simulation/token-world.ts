@@ -7,7 +7,7 @@ import { QueueHistory } from './checkers/queue-history.ts';
 import { ClientNemesis } from './client-nemesis.ts';
 import { ConsensusChecks } from './consensus-checks.ts';
 import { Coverage } from './coverage.ts';
-import { Nemesis } from './nemesis.ts';
+import { driftBound, Nemesis } from './nemesis.ts';
 import type { Prng } from './prng.ts';
 import {
   frontEnd,
@@ -34,6 +34,8 @@ import { markOf, reportOf } from './world-report.ts';
 const livenessMs = 20_000;
 const settleMs = 40_000;
 const calmMs = 4_000;
+/** Longer than a run until its audit. */
+const runMsMax = 100_000;
 /** Frames of a handshake, per direction. */
 const handshakeFrames = 2;
 /** The state machine is compared at every so many entries; its digest reads all of its state. */
@@ -56,6 +58,8 @@ export class TokenWorld {
   readonly #clients: readonly SimulatedClient[];
   readonly #updaters = new Map<string, SimulatedClient>();
   readonly #unconverged: string[] = [];
+  /** Longer than a whole run, so that every answer must be stored; or short, so that tokens are tried again. */
+  readonly #suspectMs: number;
 
   constructor(seed: number, { onLine }: SeedOptions = {}) {
     this.#seed = seed;
@@ -64,6 +68,7 @@ export class TokenWorld {
     this.#random = this.#world.random.fork('tokens');
     const size = this.#random.pick([1, 3, 3, 3, 5]);
     this.#coverage.count(`size ${size}`);
+    this.#suspectMs = this.#random.pick([8_000, 120_000]);
     this.#judge = new Judge(() => this.#world.nowMs());
     this.#judge.onViolation(({ invariant, message }) =>
       this.#world.note(`VIOLATION ${invariant}: ${message}`),
@@ -77,7 +82,7 @@ export class TokenWorld {
     this.#shop = {
       tokens: new QueueHistory(this.#judge),
       jobs: new QueueHistory(this.#judge),
-      provider: new AuthorizationServer(this.#world, this.#random.fork('provider'), this.#judge),
+      provider: this.#makeProvider(),
       coverage: this.#coverage,
       pending: new Set(),
       closers: new Set(),
@@ -102,7 +107,11 @@ export class TokenWorld {
     for (const name of this.#cluster.names) {
       this.#world.after(this.#random.between(0, 300), () => void this.#cluster.start(name));
     }
-    this.#client('admin', 'admin', (client, process) => void configureQueues(client, process)).start();
+    this.#client(
+      'admin',
+      'admin',
+      (client, process) => void configureQueues(client, process, this.#suspectMs),
+    ).start();
     for (const client of this.#clients)
       this.#world.after(this.#random.between(0, 1_000), () => client.start());
     this.#world.after(this.#random.between(500, 4_000), () => {
@@ -184,7 +193,7 @@ export class TokenWorld {
     const { provider } = this.#shop;
     const family = stored.split('.')[0]!;
     const newest = provider.currentToken(family);
-    if (newest === undefined || !provider.everyAnswerArrived(family)) return;
+    if (newest === undefined || this.#suspectMs < runMsMax || !provider.everyAnswerArrived(family)) return;
     this.#coverage.count('reached A1 stored');
     if (stored !== newest)
       this.#judge.violated('A1', `${id} holds ${stored}, the provider issued ${newest} and was heard`);
@@ -238,6 +247,11 @@ export class TokenWorld {
         onCrash: (name, error) => this.#crashed(name, error),
       },
     });
+  }
+
+  #makeProvider(): AuthorizationServer {
+    const patienceMs = this.#suspectMs * (1 - driftBound);
+    return new AuthorizationServer(this.#world, this.#random.fork('provider'), this.#judge, patienceMs);
   }
 
   #watchFrames(): void {

@@ -1,6 +1,6 @@
 import { isRaftAlone } from './checkers/observed-message.ts';
 import type { Coverage } from './coverage.ts';
-import { drawPartition, partitionShapes } from './partition-shapes.ts';
+import { drawPartition, type PartitionShape, partitionShapes } from './partition-shapes.ts';
 import type { Prng } from './prng.ts';
 import type { SimulatedCluster } from './simulated-cluster.ts';
 import { quickWire } from './wires.ts';
@@ -13,6 +13,7 @@ export const wireFaultKinds = [
   'slowWire',
   'messageFaults',
   'partition',
+  'usurp',
 ] as const;
 export type WireFaultKind = (typeof wireFaultKinds)[number];
 
@@ -54,6 +55,8 @@ export class WireNemesis {
         return this.#messageFaults();
       case 'partition':
         return this.#partition();
+      case 'usurp':
+        return this.#usurp();
     }
   }
 
@@ -85,7 +88,7 @@ export class WireNemesis {
   #partition(): boolean {
     const { random, cluster, coverage, later } = this.#options;
     const { network, names } = cluster;
-    const shape = random.chance(0.2) ? 'leaderOnly' : random.pick(partitionShapes);
+    const shape = this.#drawShape();
     const cut = drawPartition(shape, names, cluster.leader()?.name, random);
     if (cut === undefined) return false;
     this.#note(`partition ${shape}: ${cut.cut.map(([from, to]) => `${from}>${to}`).join(' ')}`);
@@ -100,6 +103,48 @@ export class WireNemesis {
       this.#note(`partition ${shape} is over`);
     });
     return true;
+  }
+
+  #drawShape(): PartitionShape {
+    const { random, cluster } = this.#options;
+    const mood = random.next();
+    // Two shapes need five nodes, which few worlds have.
+    if (mood < 0.3 && cluster.names.length >= 5)
+      return random.pick(['majoritiesRing', 'constrainedElection'] as const);
+    return mood < 0.5 ? 'leaderOnly' : random.pick(partitionShapes);
+  }
+
+  /** One follower misses some rounds, then the leader seems gone to all: the next leader must honour promises that others gave. */
+  #usurp(): boolean {
+    const { random, cluster, later } = this.#options;
+    const { network } = cluster;
+    const leader = cluster.leader()?.name;
+    const others = cluster.names.filter((name) => name !== leader);
+    if (leader === undefined || others.length < 2) return false;
+    const behind = random.pick(others);
+    this.#note(`${behind} misses rounds of ${leader}, then ${leader} seems gone`);
+    this.#cut(leader, [behind]);
+    let isOver = false;
+    cluster.world.after(random.between(200, 900), () => {
+      if (isOver) return;
+      this.#cut(leader, others);
+      for (const other of others) network.reset(leader, other);
+    });
+    later(random.between(1_500, 4_000), () => {
+      isOver = true;
+      for (const other of others) {
+        network.unblock(leader, other);
+        network.unblock(other, leader);
+      }
+    });
+    return true;
+  }
+
+  #cut(name: string, others: readonly string[]): void {
+    for (const other of others) {
+      this.#options.cluster.network.block(name, other);
+      this.#options.cluster.network.block(other, name);
+    }
   }
 
   #note(text: string): void {

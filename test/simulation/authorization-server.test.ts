@@ -12,7 +12,7 @@ import { World } from '../../src/simulation/world.ts';
 class Setup {
   readonly world: World = new World(1);
   readonly judge: Judge = new Judge(() => this.world.nowMs());
-  readonly server: AuthorizationServer = new AuthorizationServer(this.world, new Prng(1), this.judge);
+  readonly server: AuthorizationServer = new AuthorizationServer(this.world, new Prng(1), this.judge, 60_000);
   readonly one: SimulatedProcess = this.#boot('one');
   readonly two: SimulatedProcess = this.#boot('two');
 
@@ -73,6 +73,15 @@ describe('the authorisation server of the world', () => {
     died.one.die();
     await died.call(died.two, token);
     expect(died.broken()).toEqual([]);
+  });
+
+  it('excuses a retry after the holder of an answer had its time to come back', async () => {
+    const setup = new Setup();
+    const first = setup.server.consent('f', true);
+    await setup.call(setup.one, first);
+    await setup.world.run(setup.world.nowMs() + 60_000);
+    await setup.call(setup.two, first);
+    expect(setup.broken()).toEqual([]);
   });
 
   it('calls it a violation when two processes use one token at once, though the first answer is still under way (A1)', async () => {
