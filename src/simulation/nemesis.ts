@@ -54,7 +54,8 @@ export class Nemesis {
     this.#coverage = coverage;
     this.#onWiped = onWiped;
     // Few kinds, often, find more than all kinds at once: each seed has its own mixture.
-    this.#kinds = random.shuffled(faultKinds).slice(0, 1 + random.below(faultKinds.length));
+    const some = random.shuffled(faultKinds).slice(0, 1 + random.below(faultKinds.length));
+    this.#kinds = random.chance(0.5) ? [...some, 'partition', 'partition'] : some;
     this.#meanIntervalMs = random.pick([200, 600, 1_500, 4_000]);
     this.#wires = new WireNemesis({
       cluster,

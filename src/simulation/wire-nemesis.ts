@@ -111,7 +111,7 @@ export class WireNemesis {
     // Two shapes need five nodes, which few worlds have.
     if (mood < 0.3 && cluster.names.length >= 5)
       return random.pick(['majoritiesRing', 'constrainedElection'] as const);
-    return mood < 0.5 ? 'leaderOnly' : random.pick(partitionShapes);
+    return random.pick(partitionShapes);
   }
 
   /** One follower misses some rounds, then the leader seems gone to all: the next leader must honour promises that others gave. */

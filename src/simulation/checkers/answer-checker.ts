@@ -10,7 +10,10 @@ const clientOffset = 32;
 const seqOffset = 48;
 const resultKind = 16;
 const lengthBytes = 4;
+const refusedCode = 0;
 const takenCode = 2;
+/** Refusal codes as docs/reference/client-protocol.md numbers them: REQUEST_SETTLED, CLIENT_EXPIRED. */
+const beyondTheWindow: ReadonlySet<number> = new Set([7, 8]);
 
 const codec = msgpack.createCodec({});
 
@@ -52,12 +55,16 @@ export class AnswerChecker {
   }
 }
 
-/** What an answer says; undefined for a take that found nothing: nothing was applied, so a later answer may differ. */
+/**
+ * What an answer says; undefined for the explicit errors beyond the window: the request was settled, or its client was
+ * forgotten. A copy of it that was under way meanwhile gets those, and nothing is applied.
+ */
 function contentOf(body: Uint8Array): Uint8Array | undefined {
-  if (body[1] !== takenCode) return body;
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.length);
+  if (body[1] === refusedCode) return beyondTheWindow.has(body[2] ?? -1) ? undefined : body;
+  if (body[1] !== takenCode) return body;
   const answer: unknown = msgpack.decode(bytes, { codec });
   if (!Array.isArray(answer) || !Array.isArray(answer[1])) return body;
   // The last field is the log time at which it was answered, this time.
-  return answer[1].length === 0 ? undefined : msgpack.encode(answer[1], { codec });
+  return msgpack.encode(answer[1], { codec });
 }
