@@ -51,13 +51,25 @@ describe('the answer checker', () => {
     expect(broken(judge)).toEqual(['Q6']);
   });
 
-  it('lets a take that found nothing find something later', () => {
+  it('rejects a take that is told of nothing first and of a task later (Q6)', () => {
     const judge = new Judge(() => 0);
     const answers = new AnswerChecker(judge);
     answers.sent(message([result, 1, msgpack.encode([2, [], 5])]));
+    answers.sent(message([result, 1, msgpack.encode([2, [], 6])]));
+    expect(broken(judge)).toEqual([]);
     answers.sent(message([result, 1, msgpack.encode([2, [['task']], 6])]));
     answers.sent(new Uint8Array(0));
+    expect(broken(judge)).toEqual(['Q6']);
+  });
+
+  it('lets a late copy of a settled request, or of a forgotten client, be refused as such', () => {
+    const judge = new Judge(() => 0);
+    const answers = new AnswerChecker(judge);
+    answers.sent(message([result, 1, msgpack.encode([2, [['task']], 5])]));
+    for (const code of [7, 8]) answers.sent(message([result, 1, msgpack.encode([0, code, 'too late'])]));
     expect(broken(judge)).toEqual([]);
+    answers.sent(message([result, 1, msgpack.encode([0, 5, 'busy'])]));
+    expect(broken(judge)).toEqual(['Q6']);
   });
 });
 
