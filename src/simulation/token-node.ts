@@ -2,7 +2,7 @@ import type { QueueClient } from '../client/types.ts';
 import type { ClientAccount } from '../mesh/keyring.ts';
 import type { Permission } from '../mesh/types.ts';
 import { assembleNode } from '../service/assemble-node.ts';
-import { jobsOf, providers, tokensOf } from './programs.ts';
+import { jobsOf, providers, tokensOf } from './shop.ts';
 import { sleep } from './simulated-client.ts';
 import type { AssembleNode } from './simulated-cluster.ts';
 import type { SimulatedProcess } from './simulated-process.ts';

@@ -7,27 +7,19 @@ import { QueueHistory } from './checkers/queue-history.ts';
 import { ClientNemesis } from './client-nemesis.ts';
 import { ConsensusChecks } from './consensus-checks.ts';
 import { Coverage } from './coverage.ts';
+import { frontEnd } from './front-end.ts';
 import { driftBound, Nemesis } from './nemesis.ts';
 import type { Prng } from './prng.ts';
-import {
-  frontEnd,
-  jobber,
-  jobIds,
-  jobsOf,
-  type Shop,
-  tokenIds,
-  tokenIn,
-  tokensOf,
-  updater,
-} from './programs.ts';
 import { ReleaseProbe } from './release-probe.ts';
 import { ScopeUser } from './scope-user.ts';
 import type { SeedOptions, SeedReport } from './seed-report.ts';
+import { jobIds, jobsOf, type Shop, tokenIds, tokenIn, tokensOf } from './shop.ts';
 import { type Program, SimulatedClient } from './simulated-client.ts';
 import { addressOf, SimulatedCluster, type SimulatedMember } from './simulated-cluster.ts';
 import { SimulatedNetwork } from './simulated-network.ts';
 import { probeStability } from './stability-probe.ts';
 import { type AccountName, assembleTokenNode, clientSecrets, configureQueues } from './token-node.ts';
+import { jobber, updater } from './workers.ts';
 import { BusyLoopError, World } from './world.ts';
 import { markOf, reportOf } from './world-report.ts';
 

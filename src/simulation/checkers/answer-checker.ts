@@ -50,7 +50,10 @@ export class AnswerChecker {
     if (known === undefined) return;
     this.#judge.reached('Q6');
     if (!Buffer.from(known).equals(content)) {
-      this.#judge.violated('Q6', `request ${key} was answered with ${textOf(known)} and with ${textOf(content)}`);
+      this.#judge.violated(
+        'Q6',
+        `request ${key} was answered with ${textOf(known)} and with ${textOf(content)}`,
+      );
     }
   }
 }
