@@ -5,8 +5,12 @@ import type { Calls } from './calls.ts';
 /** Why an answer was not stored as it was given. */
 export type Report = (error: unknown, task: { readonly id: string; readonly fence: number }) => void;
 
-/** An answer that expired before it was stored is due at once; its refresh token may be the only one that is still good. */
-const lapsedLifeMs: readonly number[] = [1_000, 60_000];
+/**
+ * An answer that expired before it was stored is due at once; its refresh token may be the only one that is still good. The
+ * second life is twice the first and so on: a worker whose wall clock is behind log time finds one that is ahead of it, and
+ * gives the task no longer life than its clock is behind.
+ */
+const lapsedLifeMs = { first: 1_000, longest: 10 * 365 * 86_400_000 } as const;
 /** The cluster has judged: the answer is of no use to it any more. */
 const judged: ReadonlySet<string> = new Set(['STALE_LEASE', 'TASK_NOT_FOUND']);
 
@@ -74,17 +78,24 @@ export class AnswerStore {
         { type: 'ack', queue, id, fence, payload, expiresAtMs: atMs },
         { timeoutMs: Number.POSITIVE_INFINITY },
       );
-    let lapsed: unknown;
-    for (const lifeMs of [Number.NEGATIVE_INFINITY, ...lapsedLifeMs]) {
+    try {
+      await ack(expiresAtMs);
+    } catch (error) {
+      if (!(error instanceof InvalidArgumentError)) throw error;
+      await this.#ackLapsed(ack, Math.max(expiresAtMs, this.#calls.clock.wallMs()));
+      this.#report(error, record);
+    }
+  }
+
+  async #ackLapsed(ack: (atMs: number) => Promise<unknown>, fromMs: number): Promise<void> {
+    const { first, longest } = lapsedLifeMs;
+    for (let lifeMs: number = first; ; lifeMs *= 2) {
       try {
-        await ack(Math.max(expiresAtMs, this.#calls.clock.wallMs() + lifeMs));
-        if (lapsed !== undefined) this.#report(lapsed, record);
+        await ack(fromMs + lifeMs);
         return;
       } catch (error) {
-        if (!(error instanceof InvalidArgumentError)) throw error;
-        lapsed = error;
+        if (!(error instanceof InvalidArgumentError) || lifeMs > longest) throw error;
       }
     }
-    throw lapsed;
   }
 }

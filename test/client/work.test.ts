@@ -217,6 +217,20 @@ describe('the updater loop', () => {
     expect(escrow.records).toEqual([]);
   });
 
+  it('keeps an answer of a worker whose wall clock is hours behind log time, and gives it no longer life than that', async () => {
+    const { cluster, putter, put, work, errors, escrow } = await scene();
+    await put('t1');
+    cluster.stampAheadMs = 5 * hour;
+    void work(() => ({ payload: 'new', expiresAt: cluster.clock.wallMs() + hour })).catch(() => undefined);
+    await cluster.clock.advance(500);
+    const stored = await resolved(cluster, putter.get('t1'));
+    expect(stored?.payload).toBe('new');
+    expect(stored?.expiresAt).toBeGreaterThan(cluster.clock.wallMs() + 5 * hour);
+    expect(stored?.expiresAt).toBeLessThan(cluster.clock.wallMs() + 10 * hour);
+    expect(errors[0]).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(escrow.records).toEqual([]);
+  });
+
   it('makes a task suspect when its handler throws, and ready when the error says that no call was made', async () => {
     for (const [error, state] of [
       [new Error('connection reset'), 'suspect'],

@@ -168,6 +168,8 @@ export class TestCluster {
   readonly clock: TestClock = new TestClock();
   readonly nodes: ReadonlyMap<NodeId, TestNode>;
   readonly sockets: TestSocket[] = [];
+  /** How far log time is ahead of the wall clock that all here share. */
+  stampAheadMs = 0;
   readonly log: LogEntry[] = [];
   readonly warnings: string[] = [];
   /** Every frame that left a node for another. */
@@ -239,7 +241,7 @@ export class TestCluster {
     leader: TestGroup,
     commands: readonly Uint8Array[],
   ): { readonly index: number; readonly results: readonly Uint8Array[] } {
-    const stampMs = Math.max(this.clock.wallMs(), this.log.at(-1)?.stampMs ?? 0);
+    const stampMs = Math.max(this.clock.wallMs() + this.stampAheadMs, this.log.at(-1)?.stampMs ?? 0);
     const kind = commands.length === 0 ? 'noop' : 'commands';
     const entry: LogEntry = {
       index: this.log.length + 1,
