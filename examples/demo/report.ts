@@ -103,7 +103,7 @@ export function renderReport(run: Run): string {
     row(
       'updater killed: its work moved in',
       verdict.releaseMs === null ? '-' : `${verdict.releaseMs} ms`,
-      'tokens that do not rotate',
+      verdict.releaseMs === null ? 'it held none that does not rotate' : 'tokens that do not rotate',
     ),
     row('suspect after the kill', verdict.suspects, `at most ${settings.concurrency}: its calls in flight`),
     row('answers that died with the updater', verdict.lostAnswers),

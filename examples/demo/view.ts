@@ -28,7 +28,7 @@ export function renderView(moment: Moment): readonly string[] {
     `raftsman demo   ${clock(moment.elapsedSeconds)} of ${clock(moment.seconds)}   ${bar(moment.elapsedSeconds / moment.seconds, barWidth)}`,
     '',
     ...[...moment.nodes].map(([id, view]) => `  node ${id}      ${nodeLine(id, view)}`),
-    `  updaters    ${[...moment.updaters].map(([id, up]) => (up ? id : `${id} (killed)`)).join('   ')}`,
+    `  updaters    ${[...moment.updaters].map(([id, up]) => (up ? id : `${id} (down)`)).join('   ')}`,
     '',
     `  urgent ${count(progress?.bands.urgent)}    expired ${count(progress?.bands.expired)}    ahead   ${count(progress?.bands.ahead)}`,
     `  taken  ${count(progress?.states.taken)}    suspect ${count(progress?.states.suspect)}    delayed ${count(progress?.states.delayed)}`,
