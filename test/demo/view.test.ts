@@ -25,9 +25,7 @@ const moment: Moment = {
 describe('the live view', () => {
   it('says who leads, who is down, and fits into 80 columns', () => {
     const lines = renderView(moment);
-    expect(lines.join('\n')).toMatch(
-      /node a\s+down[\s\S]*node b\s+LEADER\s+term 3[\s\S]*updater-2 \(down\)/,
-    );
+    expect(lines.join('\n')).toMatch(/node a\s+down[\s\S]*node b\s+LEADER\s+term 3[\s\S]*updater-2 \(down\)/);
     for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
   });
 
