@@ -47,11 +47,11 @@ const judges: Layer = {
 const layers: Readonly<Record<string, Layer>> = {
   base: { values: [], types: [] },
   raft: { values: ['base'], types: [] },
-  queue: { values: ['base'], types: [] },
+  queue: { values: ['base'], types: ['sharding'] },
   sharding: { values: ['base'], types: [] },
   wire: {
     values: ['base'],
-    types: ['raft', 'queue', 'mesh'],
+    types: ['raft', 'queue', 'mesh', 'sharding'],
     node: ['node:buffer', 'node:zlib'],
     packages: ['msgpack-lite'],
   },
@@ -70,8 +70,8 @@ const layers: Readonly<Record<string, Layer>> = {
   storage: { ...adapters, node: ['node:fs', 'node:path', 'node:zlib', 'node:os', 'node:buffer'] },
   system: { ...adapters, node: ['node:crypto', 'node:os', 'node:perf_hooks', 'node:timers'] },
   service: edges,
-  client: edges,
-  proxy: edges,
+  client: { ...edges, node: ['node:buffer', 'node:crypto'] },
+  proxy: { ...edges, values: [...edges.values, 'client'], node: ['node:buffer', 'node:crypto'] },
   status: { ...edges, node: ['node:http'] },
   cli: edges,
   // Checkers decode for themselves: they share no code with what they judge.
@@ -89,6 +89,8 @@ const wiring: ReadonlySet<string> = new Set([
   'src/simulation/index.ts',
   'src/simulation/main.ts',
   'src/service/assemble-node.ts',
+  'src/proxy/index.ts',
+  'src/start-proxy.ts',
 ]);
 
 /** The real adapters, which nothing deterministic may touch. */

@@ -4,7 +4,7 @@ import type { Clock, Scheduled } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import { Bundler, splitBundle } from '../wire/client-bundle.ts';
 import type { ClientChannel } from '../wire/client-channel.ts';
-import { bodyOf, type ClientHeader, decodeHeader, encodeFrame, hopsMax } from '../wire/client-header.ts';
+import { blankHeader, bodyOf, type ClientHeader, decodeHeader, encodeFrame } from '../wire/client-header.ts';
 
 /** Opens an authenticated channel to any node; the n-th attempt since the last one that stood. */
 export type OpenChannel = (options: {
@@ -190,21 +190,10 @@ export class Connection {
   }
 
   #control(kind: 'ping' | 'move'): ClientHeader {
-    return { ...control, kind, client: this.#client };
+    return { ...blankHeader, kind, client: this.#client };
   }
 }
 
 const nothing = new Uint8Array(0);
 /** Another dial would end the same way. */
 const finalCodes: ReadonlySet<string> = new Set(['INVALID_OPTION', 'CLOSED']);
-
-const control: Omit<ClientHeader, 'kind' | 'client'> = {
-  hops: hopsMax,
-  marked: false,
-  correlation: 0,
-  remainingMs: 0,
-  waitMs: 0,
-  stream: 0,
-  seq: 0,
-  settledUpTo: 0,
-};

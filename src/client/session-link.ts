@@ -3,7 +3,7 @@ import { ProtocolError } from '../base/errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import { encodeAttach, readLeader, readRefused, readSessionEnded } from '../wire/client-frame.ts';
-import { type ClientHeader, hopsMax } from '../wire/client-header.ts';
+import { blankHeader, type ClientHeader } from '../wire/client-header.ts';
 import { decodeResult } from '../wire/queue-result.ts';
 import { Connection, type OpenChannel } from './connection.ts';
 import { type Identity, mintIdentity } from './identity.ts';
@@ -88,7 +88,7 @@ export class SessionLink {
   }
 
   send(header: RequestHeader, body: Uint8Array): void {
-    this.#connection.send({ ...header, hops: hopsMax, marked: false, client: this.#identity.client }, body);
+    this.#connection.send({ ...blankHeader, ...header, client: this.#identity.client }, body);
   }
 
   /** Names the worker whose escrow belongs to the session. */

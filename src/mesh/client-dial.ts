@@ -19,6 +19,8 @@ export interface DialClientOptions {
   readonly clientId: ClientId;
   /** What the client calls itself in reports. At most 256 bytes. */
   readonly name: string;
+  /** It finds leaders itself; false unless given. */
+  readonly router?: boolean | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -43,7 +45,7 @@ export interface AuthenticatedLink {
  * @throws InvalidOptionError for a short secret; HandshakeRefusedError when the node refused; another Error when it was not reached; `signal.reason`.
  */
 export function dialClient(options: DialClientOptions): Promise<AuthenticatedLink> {
-  const { transport, clock, random, address, secret, clientId, name, signal } = options;
+  const { transport, clock, random, address, secret, clientId, name, router = false, signal } = options;
   return new Promise((resolve, reject) => {
     checkSecret(secret, 'secret');
     if (signal.aborted) {
@@ -51,7 +53,7 @@ export function dialClient(options: DialClientOptions): Promise<AuthenticatedLin
       return;
     }
     const dial = (connecting: AbortSignal) => transport.dial(address, { signal: connecting });
-    const role = clientRole(secret, { clientId, name });
+    const role = clientRole(secret, { clientId, name, router });
     const attempt = new DialAttempt<NodeIdentity>(
       { clock, random, role, dial, silenceMs: handshakeTimeoutMs },
       {

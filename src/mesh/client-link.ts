@@ -10,6 +10,7 @@ export interface ClientLinkIdentity {
   readonly may: ReadonlySet<Permission>;
   readonly name: string;
   readonly clientId: ClientId;
+  readonly router: boolean;
 }
 
 /** An accepted link of a client, in the hands of the service. */
@@ -18,6 +19,7 @@ export class AcceptedClientLink implements ClientLink {
   readonly may: ReadonlySet<Permission>;
   readonly name: string;
   readonly clientId: ClientId;
+  readonly router: boolean;
   readonly remoteAddress: string;
   onFrame: ((frame: Uint8Array) => void) | undefined;
   onClose: ((by: ClosedBy) => void) | undefined;
@@ -29,6 +31,7 @@ export class AcceptedClientLink implements ClientLink {
     this.may = identity.may;
     this.name = identity.name;
     this.clientId = identity.clientId;
+    this.router = identity.router;
     this.remoteAddress = live.remoteAddress;
     live.onFrame = (frame) => this.onFrame?.(frame);
     live.onClose = (by) => {

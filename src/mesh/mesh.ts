@@ -161,7 +161,7 @@ class LinkMesh implements Mesh {
   #nodeIdentity(): NodeIdentity {
     const { cluster, id, bootId } = this.#options;
     const { clusterId, term, leaderId } = this.#local;
-    return { cluster, clusterId, id, bootId, term, leaderId };
+    return { role: 'node', cluster, clusterId, id, bootId, term, leaderId };
   }
 
   #onAccepted(accepted: Accepted, live: LiveLink): void {

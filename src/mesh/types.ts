@@ -2,8 +2,13 @@ import type { ClientId, ClusterId, GroupId, Incarnation, NodeId } from '../base/
 import type { ClosedBy, CloseReason } from '../ports/transport.ts';
 import type { Message, PeerHello } from '../raft/types.ts';
 
-/** What a client secret allows. `get` covers reads, `take` covers take, ack, release and bury, `admin` covers providers and policy. */
-export type Permission = 'put' | 'get' | 'take' | 'admin';
+/** Every permission an account may have. */
+export const permissions = ['put', 'get', 'take', 'admin', 'proxy'] as const;
+/**
+ * What a client secret allows. `get` covers reads, `take` covers take, ack, release and bury, `admin` covers providers, policy and
+ * the ownership of buckets; `proxy` lets a router speak for clients that connected to it.
+ */
+export type Permission = (typeof permissions)[number];
 
 /** A link whose other end proved a client secret. Frames are those of the client protocol (wire/client-frame.ts). */
 export interface ClientLink {
@@ -13,6 +18,8 @@ export interface ClientLink {
   /** What the client calls itself, for reports; not proved. */
   readonly name: string;
   readonly clientId: ClientId;
+  /** It does its own routing: see ClientIdentity. */
+  readonly router: boolean;
   readonly remoteAddress: string;
   send(frame: Uint8Array): void;
   queuedBytes(): number;

@@ -1,7 +1,7 @@
 import { InvalidOptionError } from '../base/errors.ts';
 import { clusterId, incarnation, isName, type NodeId, nodeId } from '../base/ids.ts';
 import { type ClientAccount, checkSecret, Keyring } from '../mesh/keyring.ts';
-import type { Permission } from '../mesh/types.ts';
+import { type Permission, permissions } from '../mesh/types.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Random } from '../ports/random.ts';
@@ -110,7 +110,6 @@ const placeholders: Pick<RaftOptionsInput, 'incarnation' | 'random' | 'mintClust
   random: () => 0,
   mintClusterId: () => clusterId(''),
 };
-const permissions: readonly Permission[] = ['put', 'get', 'take', 'admin'];
 
 /**
  * Checks everything that can be checked before anything is opened. Numbers are checked by `resolveRaftOptions`.

@@ -9,7 +9,7 @@ import {
   encodeLeaseLost,
   encodeSession,
 } from '../wire/client-frame.ts';
-import { type ClientHeader, hopsMax, noDeadlineMs } from '../wire/client-header.ts';
+import { blankHeader, type ClientHeader, noDeadlineMs } from '../wire/client-header.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { LeaderPath } from './leader-path.ts';
 
@@ -111,13 +111,7 @@ const renewSessionsMax = 4_096;
 
 /** The header of a frame that a gateway sends in its own name. */
 const ownHeader: Omit<ClientHeader, 'kind'> = {
-  hops: hopsMax,
-  marked: false,
-  correlation: 0,
+  ...blankHeader,
   remainingMs: noDeadlineMs,
-  waitMs: 0,
   client: clientId('0'.repeat(32)),
-  stream: 0,
-  seq: 0,
-  settledUpTo: 0,
 };

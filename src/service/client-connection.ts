@@ -2,7 +2,7 @@ import type { SessionId } from '../base/ids.ts';
 import type { ClientLink } from '../mesh/types.ts';
 import type { ClosedBy } from '../ports/transport.ts';
 import { Bundler } from '../wire/client-bundle.ts';
-import { type ClientHeader, encodeFrame, type FrameKind } from '../wire/client-header.ts';
+import { blankHeader, type ClientHeader, encodeFrame, type FrameKind } from '../wire/client-header.ts';
 import type { Answer } from './answers.ts';
 
 /** Requests of one client under way before its link is read no further. */
@@ -73,8 +73,6 @@ export class ClientConnection {
   ): void {
     if (this.closedBy !== undefined) return;
     const { clientId: client } = this.link;
-    this.#bundler.add(
-      encodeFrame({ kind, hops: 0, marked: false, remainingMs: 0, waitMs: 0, client, ...ids }, body),
-    );
+    this.#bundler.add(encodeFrame({ ...blankHeader, kind, hops: 0, client, ...ids }, body));
   }
 }

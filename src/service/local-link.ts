@@ -64,6 +64,7 @@ class LocalClientLink extends LocalEnd implements ClientLink {
   readonly name = 'local';
   readonly may: ReadonlySet<Permission> = everything;
   readonly remoteAddress = 'local';
+  readonly router = false;
   readonly clientId: ClientId;
 
   constructor(id: ClientId) {

@@ -8,6 +8,8 @@ export const clientHeaderBytes = 64;
 export const clientVersion = 1;
 /** Nodes and proxies a frame may pass before it is dropped. */
 export const hopsMax = 4;
+/** `bucket` of a frame that has no key. */
+export const noBucket = 0xffff_ffff;
 /** `remainingMs` of a request that waits as long as it takes. */
 export const noDeadlineMs = 0xffff_ffff;
 
@@ -29,7 +31,7 @@ export const clientHeaderLayout = {
   settledUpTo: 56,
 } as const;
 
-/** What a frame is. Below 16: from a client. 16 to 47: to a client. From 48: between nodes only. */
+/** What a frame is. Below 16: from a client. 16 to 31: an answer. 32 to 47: a push. From 48: between nodes and routers only. */
 export const frameKinds = {
   attach: 1,
   request: 2,
@@ -38,15 +40,22 @@ export const frameKinds = {
   cancel: 5,
   ping: 6,
   move: 7,
+  settle: 8,
+  ownership: 9,
+  claim: 10,
   result: 16,
   record: 17,
   statsResult: 18,
   refused: 19,
   unknown: 20,
   pong: 21,
+  wrongShard: 22,
+  frozen: 23,
+  ownershipResult: 24,
   leader: 32,
   leaseLost: 33,
   sessionEnded: 34,
+  shards: 35,
   notLeader: 48,
   renew: 49,
   detach: 50,
@@ -61,6 +70,14 @@ export interface ClientHeader {
   readonly hops: number;
   /** A node passed it on already: it is answered, never passed on again. */
   readonly marked: boolean;
+  /** A read that any replica may answer. */
+  readonly any: boolean;
+  /** From a client to a router: the number of the shard it means. On a node: the code of the group (`groupCode`). 0 for `main`, and without shards. */
+  readonly group: number;
+  /** The bucket of the key; `noBucket` for what has no key. 0 without shards. */
+  readonly bucket: number;
+  /** The version of the map that the sender routed by; 0 without shards. */
+  readonly mapVersion: number;
   /** The sender's own number for the answer; rewritten by whoever passes the frame on. */
   readonly correlation: number;
   /** Milliseconds until the sender stops waiting; `noDeadlineMs` for never. Lowered by whoever holds the frame. */
@@ -75,10 +92,27 @@ export interface ClientHeader {
   readonly settledUpTo: number;
 }
 
+/** Every field but kind and client as a frame has it that is no request and means no shard. */
+export const blankHeader: Omit<ClientHeader, 'kind' | 'client'> = {
+  hops: hopsMax,
+  marked: false,
+  any: false,
+  group: 0,
+  bucket: 0,
+  mapVersion: 0,
+  correlation: 0,
+  remainingMs: 0,
+  waitMs: 0,
+  stream: 0,
+  seq: 0,
+  settledUpTo: 0,
+};
+
 const kindOfCode: ReadonlyMap<number, FrameKind> = new Map(
   Object.entries(frameKinds).map(([kind, code]) => [code, kind as FrameKind]),
 );
 const markedFlag = 1;
+const anyFlag = 2;
 const at = clientHeaderLayout;
 
 /** A frame: header, then body. */
@@ -103,14 +137,15 @@ export function decodeHeader(frame: Buffer): ClientHeader {
   const hops = frame[at.hops] ?? 0;
   if (hops > hopsMax) throw new ProtocolError('client frame: hops out of range');
   const flags = frame[at.flags] ?? 0;
-  if (flags > markedFlag) throw new ProtocolError('client frame: unknown flags');
-  for (const field of [at.group, at.bucket, at.mapVersion]) {
-    if (frame.readUInt32BE(field) !== 0) throw new ProtocolError('client frame: shards are not known here');
-  }
+  if (flags > (markedFlag | anyFlag)) throw new ProtocolError('client frame: unknown flags');
   return {
     kind,
     hops,
-    marked: flags === markedFlag,
+    marked: (flags & markedFlag) !== 0,
+    any: (flags & anyFlag) !== 0,
+    group: frame.readUInt32BE(at.group),
+    bucket: frame.readUInt32BE(at.bucket),
+    mapVersion: frame.readUInt32BE(at.mapVersion),
     correlation: frame.readUInt32BE(at.correlation),
     remainingMs: frame.readUInt32BE(at.remainingMs),
     waitMs: frame.readUInt32BE(at.waitMs),
@@ -119,6 +154,32 @@ export function decodeHeader(frame: Buffer): ClientHeader {
     seq: readSafe(frame, at.seq),
     settledUpTo: readSafe(frame, at.settledUpTo),
   };
+}
+
+/** The fields of a header that whoever passes a frame on may change; the rest, and the body, stay as they are. */
+export type HeaderPatch = Partial<
+  Pick<
+    ClientHeader,
+    'hops' | 'marked' | 'any' | 'correlation' | 'group' | 'mapVersion' | 'remainingMs' | 'waitMs'
+  >
+>;
+
+/** Changes fields of a frame in place: no decoding, no copy. */
+export function patchHeader(frame: Buffer, patch: HeaderPatch): void {
+  const { hops, marked, any, correlation, group, mapVersion, remainingMs, waitMs } = patch;
+  if (hops !== undefined) frame[at.hops] = hops;
+  if (marked !== undefined) setFlag(frame, markedFlag, marked);
+  if (any !== undefined) setFlag(frame, anyFlag, any);
+  if (correlation !== undefined) frame.writeUInt32BE(correlation, at.correlation);
+  if (group !== undefined) frame.writeUInt32BE(group, at.group);
+  if (mapVersion !== undefined) frame.writeUInt32BE(mapVersion, at.mapVersion);
+  if (remainingMs !== undefined) frame.writeUInt32BE(remainingMs, at.remainingMs);
+  if (waitMs !== undefined) frame.writeUInt32BE(waitMs, at.waitMs);
+}
+
+function setFlag(frame: Buffer, flag: number, isSet: boolean): void {
+  const flags = frame[at.flags] ?? 0;
+  frame[at.flags] = isSet ? flags | flag : flags & ~flag;
 }
 
 /** The body of a frame whose header was read: a view, not a copy. */
@@ -130,9 +191,11 @@ function writeHeader(frame: Buffer, header: ClientHeader): void {
   frame[at.version] = clientVersion;
   frame[at.kind] = frameKinds[header.kind];
   frame[at.hops] = header.hops;
-  frame[at.flags] = header.marked ? markedFlag : 0;
+  frame[at.flags] = (header.marked ? markedFlag : 0) | (header.any ? anyFlag : 0);
   frame.writeUInt32BE(header.correlation, at.correlation);
-  frame.fill(0, at.group, at.remainingMs);
+  frame.writeUInt32BE(header.group, at.group);
+  frame.writeUInt32BE(header.bucket, at.bucket);
+  frame.writeUInt32BE(header.mapVersion, at.mapVersion);
   frame.writeUInt32BE(header.remainingMs, at.remainingMs);
   frame.writeUInt32BE(header.waitMs, at.waitMs);
   frame.writeUInt32BE(header.stream, at.stream);

@@ -68,10 +68,17 @@ export interface ClientIdentity {
   readonly clientId: ClientId;
   /** For reports; not proved. */
   readonly name: string;
+  /** It finds leaders itself: nodes answer it NOT_LEADER instead of passing its requests on, and tell it of every leader. */
+  readonly router: boolean;
 }
 
-/** What a node says to a client. */
+/** Who answers clients. Sent as the position in this list. */
+export const acceptorRoles = ['node', 'proxy'] as const;
+export type AcceptorRole = (typeof acceptorRoles)[number];
+
+/** What a node, or a proxy, says to a client. */
 export interface NodeIdentity {
+  readonly role: AcceptorRole;
   readonly cluster: string;
   readonly clusterId: ClusterId | undefined;
   readonly id: NodeId;
@@ -146,22 +153,28 @@ export function decodePeerIdentity(bytes: Uint8Array): PeerIdentity {
 }
 
 export function encodeClientIdentity(client: ClientIdentity): Buffer {
-  return encodeTuple([client.clientId, client.name]);
+  return encodeTuple([client.clientId, client.name, client.router]);
 }
 
 export function decodeClientIdentity(bytes: Uint8Array): ClientIdentity {
-  const [id, name] = handshakeTuple(bytes, 'identity', 2);
-  return { clientId: readClientId(id, 'clientId'), name: readString(name, 'name', reportTextBytesMax) };
+  const [id, name, router] = handshakeTuple(bytes, 'identity', 3);
+  return {
+    clientId: readClientId(id, 'clientId'),
+    name: readString(name, 'name', reportTextBytesMax),
+    router: readBool(router, 'router'),
+  };
 }
 
 export function encodeNodeIdentity(node: NodeIdentity): Buffer {
-  const { cluster, clusterId, id, bootId, term, leaderId } = node;
-  return encodeTuple([cluster, clusterId ?? null, id, bootId, term, leaderId ?? null]);
+  const { role, cluster, clusterId, id, bootId, term, leaderId } = node;
+  const fields = [cluster, clusterId ?? null, id, bootId, term, leaderId ?? null];
+  return encodeTuple([acceptorRoles.indexOf(role), ...fields]);
 }
 
 export function decodeNodeIdentity(bytes: Uint8Array): NodeIdentity {
-  const [cluster, clusterId, id, boot, term, leaderId] = handshakeTuple(bytes, 'identity', 6);
+  const [role, cluster, clusterId, id, boot, term, leaderId] = handshakeTuple(bytes, 'identity', 7);
   return {
+    role: readEnum(role, 'role', acceptorRoles),
     cluster: readName(cluster, 'cluster'),
     clusterId: readOptional(clusterId, 'clusterId', readClusterId),
     id: readNodeId(id, 'id'),

@@ -271,7 +271,11 @@ describe('the handshake', () => {
 
   it('lets a client in under its account with what it may, and its frames follow at once', async () => {
     const said = await attacker.greet('client');
-    const identity = encodeClientIdentity({ clientId: clientId('c'.repeat(32)), name: 'updater 7' });
+    const identity = encodeClientIdentity({
+      clientId: clientId('c'.repeat(32)),
+      name: 'updater 7',
+      router: false,
+    });
     await attacker.say(prove(said, identity, clientSecret, 'raftsman 1 client dialler'));
     expect(node.clients).toHaveLength(1);
     expect(node.clients[0]).toMatchObject({ account: 'updater', name: 'updater 7' });
@@ -281,7 +285,7 @@ describe('the handshake', () => {
 
   it('refuses the members\u2019 secret on a client link', async () => {
     const said = await attacker.greet('client');
-    const identity = encodeClientIdentity({ clientId: clientId('c'.repeat(32)), name: 'x' });
+    const identity = encodeClientIdentity({ clientId: clientId('c'.repeat(32)), name: 'x', router: false });
     await attacker.say(prove(said, identity, peerSecret, 'raftsman 1 client dialler'));
     expectRefused('wrongSecret');
   });

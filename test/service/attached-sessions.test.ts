@@ -16,6 +16,7 @@ function connected(): { readonly connection: ClientConnection; readonly kinds: s
     name: 'test',
     may: everything,
     clientId: clientId('ab'.repeat(16)),
+    router: false,
     remoteAddress: 'test',
     send: (message) => void kinds.push(...splitBundle(message).map((frame) => decodeHeader(frame).kind)),
     queuedBytes: () => 0,

@@ -13,6 +13,10 @@ const client = clientId('ab'.repeat(16));
 const blank: Omit<ClientHeader, 'kind'> = {
   hops: 4,
   marked: false,
+  any: false,
+  group: 0,
+  bucket: 0,
+  mapVersion: 0,
   correlation: 1,
   remainingMs: 10_000,
   waitMs: 0,
@@ -128,6 +132,7 @@ describe('a client that asks without taking its answers', () => {
       account: 'test',
       name: 'test',
       may: everything,
+      router: false,
       clientId: client,
       remoteAddress: 'test',
       send: (message) => {

@@ -22,6 +22,10 @@ const session = sessionId('cd'.repeat(16));
 const blank: Omit<ClientHeader, 'kind'> = {
   hops: 4,
   marked: false,
+  any: false,
+  group: 0,
+  bucket: 0,
+  mapVersion: 0,
   correlation: 1,
   remainingMs: 10_000,
   waitMs: 0,

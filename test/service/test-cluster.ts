@@ -278,6 +278,7 @@ export class TestCluster {
       name: 'test',
       may,
       clientId: client,
+      router: false,
       remoteAddress: 'test',
       send: (message) =>
         void clock.after(clientHopMs, () =>

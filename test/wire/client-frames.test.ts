@@ -34,6 +34,7 @@ import {
   type FrameKind,
   frameKinds,
   hopsMax,
+  patchHeader,
 } from '../../src/wire/client-header.ts';
 import { hex16, id, nodes, safeInt, sessions } from './queue-values.ts';
 
@@ -44,6 +45,10 @@ const headers: fc.Arbitrary<ClientHeader> = fc.record({
   kind: fc.constantFrom(...Object.keys(frameKinds).filter(isKind)),
   hops: fc.integer({ min: 0, max: hopsMax }),
   marked: fc.boolean(),
+  any: fc.boolean(),
+  group: uint32,
+  bucket: uint32,
+  mapVersion: uint32,
   correlation: uint32,
   remainingMs: uint32,
   waitMs: uint32,
@@ -52,19 +57,6 @@ const headers: fc.Arbitrary<ClientHeader> = fc.record({
   seq: safeInt,
   settledUpTo: safeInt,
 });
-
-const blank: ClientHeader = {
-  kind: 'ping',
-  hops: 1,
-  marked: false,
-  correlation: 0,
-  remainingMs: 0,
-  waitMs: 0,
-  client: clientId('00'.repeat(16)),
-  stream: 0,
-  seq: 0,
-  settledUpTo: 0,
-};
 
 describe('the fixed header of a client frame', () => {
   it('comes back as it was written, body untouched', () => {
@@ -90,12 +82,17 @@ describe('the fixed header of a client frame', () => {
     );
   });
 
-  it('with a group, bucket or map version is refused: there are no shards yet', () => {
-    for (const offset of [8, 12, 16]) {
-      const frame = encodeFrame(blank, new Uint8Array(0));
-      frame.writeUInt32BE(1, offset);
-      expect(() => decodeHeader(frame)).toThrow(ProtocolError);
-    }
+  it('changes in place only what is patched', () => {
+    fc.assert(
+      fc.property(headers, headers, fc.uint8Array({ maxLength: 30 }), (header, other, body) => {
+        const frame = encodeFrame(header, body);
+        const { hops, marked, any, correlation, group, mapVersion, remainingMs, waitMs } = other;
+        const patch = { hops, marked, any, correlation, group, mapVersion, remainingMs, waitMs };
+        patchHeader(frame, patch);
+        expect(decodeHeader(frame)).toEqual({ ...header, ...patch });
+        expect(bodyOf(frame)).toEqual(Buffer.from(body));
+      }),
+    );
   });
 });
 

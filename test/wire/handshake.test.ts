@@ -40,6 +40,7 @@ const peer: PeerIdentity = {
 };
 const unknown: PeerIdentity = { ...peer, clusterId: undefined, leaderId: undefined, pristine: true };
 const node = {
+  role: 'node' as const,
   cluster: 'test',
   clusterId: undefined,
   id: nodeId('a'),
@@ -47,7 +48,7 @@ const node = {
   term: 1,
   leaderId: undefined,
 };
-const client = { clientId: clientId('ab'.repeat(16)), name: 'updater 1' };
+const client = { clientId: clientId('ab'.repeat(16)), name: 'updater 1', router: false };
 const proof = { keyId: Buffer.alloc(8, 2), identity: Buffer.from('x'), mac: Buffer.alloc(32, 3) };
 
 const frames: readonly (readonly [string, Buffer, (bytes: Uint8Array) => unknown, unknown])[] = [

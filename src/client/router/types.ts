@@ -1,0 +1,65 @@
+import type { Buffer } from 'node:buffer';
+import type { Shard } from '../../sharding/types.ts';
+import type { ClientChannel } from '../../wire/client-channel.ts';
+import type { NodeIdentity } from '../../wire/handshake.ts';
+
+/** Who gave a frame to the router and gets its answer: one connected client, or the router's own housekeeping. */
+export interface Origin {
+  /** Takes the answer of one frame: whole, with the correlation and group of the request put back. Called once, never inside `submit`. */
+  answer(frame: Buffer): void;
+}
+
+/** A channel to one node, and who answered there. */
+export interface NodeChannel extends ClientChannel {
+  readonly node: NodeIdentity;
+}
+
+/** Opens an authenticated channel of kind router to one node of a shard; called again whenever one was lost. */
+export type OpenNodeChannel = (options: {
+  readonly shard: Shard;
+  readonly nodeId: string;
+  readonly address: string;
+  readonly signal: AbortSignal;
+}) => Promise<NodeChannel>;
+
+/** What the router tells whoever owns it. All are called from the loop. */
+export interface RouterEvents {
+  /** A push of a node that concerns one client (`leaseLost`, `sessionEnded`): a whole frame, its client named in the header. */
+  push(frame: Buffer): void;
+  /** A shard's leader is known and reached, for the first time or anew. */
+  leader(shard: Shard): void;
+  /** Another map is in force. */
+  mapChanged(): void;
+  /** Something a person should know, once per shard and kind until it is over. */
+  problem(problem: RouterProblem): void;
+}
+
+export interface RouterProblem {
+  readonly kind: 'wrongCluster' | 'notANode' | 'wrongSecret' | 'noMember' | 'badFrame' | 'conflictingMap';
+  readonly shard: string;
+  readonly address: string | undefined;
+  readonly message: string;
+}
+
+/** Where a key goes and why, in one plain value. */
+export interface RouteExplanation {
+  readonly namespace: string;
+  readonly key: string;
+  readonly bucket: number;
+  readonly shard: string;
+  readonly mapVersion: number;
+  /** The epoch that the group itself last told; undefined when it was not asked yet. */
+  readonly epoch: number | undefined;
+  readonly leaderId: string | undefined;
+  readonly term: number;
+  /** `open`: requests go out; `draining`: what was held goes out with a ramp; `holding`: they wait for a leader. */
+  readonly state: 'open' | 'draining' | 'holding';
+  readonly held: number;
+  readonly inFlight: number;
+  /** The same in words, one sentence. */
+  readonly summary: string;
+}
+
+/** Bounds of the requests that one shard holds or has under way; beyond them BusyError. */
+export const shardRequestsMax = 10_000;
+export const shardBytesMax: number = 64 * 1024 * 1024;
