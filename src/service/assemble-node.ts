@@ -16,7 +16,7 @@ import type { LoadedStorage, Storage } from '../ports/storage.ts';
 import type { Transport } from '../ports/transport.ts';
 import { Raft, type RaftOptionsInput, resolveRaftOptions } from '../raft/index.ts';
 import { QueueMachine } from './queue-machine.ts';
-import { QueueService } from './queue-service.ts';
+import { ServiceHub } from './service-hub.ts';
 
 /** The numbers of design section 3; those left out have their defaults. */
 export type NodeNumbers = Pick<
@@ -91,7 +91,7 @@ export class RaftsmanNode extends Node {
 
 export interface AssembledNode {
   readonly node: RaftsmanNode;
-  readonly service: QueueService;
+  readonly service: ServiceHub;
   readonly machine: QueueMachine;
 }
 
@@ -178,9 +178,8 @@ async function build(config: NodeConfig, ports: NodePorts, loaded: LoadedStorage
     return client;
   };
   const node: RaftsmanNode = new RaftsmanNode(nodeOptions, localClient, ports.handleUpgrade);
-  const service: QueueService = new QueueService({
-    group: node.group(),
-    machine,
+  const service: ServiceHub = new ServiceHub({
+    groups: [{ handle: node.group(), machine }],
     sendToNode: (to, frame) => node.sendService(to, frame),
     clock,
     logger,

@@ -1,19 +1,16 @@
-import { ClosedError, ProtocolError } from '../base/errors.ts';
-import type { ClientId, NodeId } from '../base/ids.ts';
+import { ProtocolError } from '../base/errors.ts';
+import type { NodeId } from '../base/ids.ts';
 import type { ClientLink } from '../mesh/types.ts';
 import type { GroupHandle } from '../node/types.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { LogEntry } from '../raft/types.ts';
-import type { ClientChannel } from '../wire/client-channel.ts';
-import { bodyOf, type ClientHeader, decodeHeader, encodeFrame, frameKinds } from '../wire/client-header.ts';
-import { linkCodes } from '../wire/close-codes.ts';
-import { asBuffer } from '../wire/msgpack.ts';
+import { type ClientHeader, encodeFrame, frameKinds } from '../wire/client-header.ts';
+import { groupCode } from '../wire/group-code.ts';
 import type { Reply } from './answers.ts';
 import { Gateway } from './gateway.ts';
 import { LeaderPath } from './leader-path.ts';
 import { LeaderService } from './leader-service.ts';
-import { createLocalLink } from './local-link.ts';
 import { LocalReads } from './local-reads.ts';
 import type { QueueMachine } from './queue-machine.ts';
 import { Replies } from './replies.ts';
@@ -35,13 +32,13 @@ export class QueueService {
   readonly #gateway: Gateway;
   readonly #reads: LocalReads;
   readonly #replies: Replies;
+  readonly #code: number;
   readonly #unsubscribe: readonly (() => void)[];
-  #closed = false;
-  #malformedCount = 0;
 
   constructor(deps: QueueServiceDeps) {
     const { group, machine, clock, logger } = deps;
     this.#deps = deps;
+    this.#code = groupCode(group.id);
     this.#replies = new Replies(deps.sendToNode, clock);
     this.#leader = new LeaderService(group, machine, clock);
     this.#path = new LeaderPath(group, clock, (to, header, body) => this.#deliver(to, header, body));
@@ -53,75 +50,42 @@ export class QueueService {
     ];
   }
 
-  /** Frames of other nodes that were no client frames. */
-  get malformedCount(): number {
-    return this.#malformedCount;
-  }
-
   /** An authenticated client connected. */
   clientUp(link: ClientLink): void {
-    if (this.#closed) link.close({ code: linkCodes.closing, text: 'the node closes' });
-    else this.#gateway.clientUp(link);
-  }
-
-  /** A client inside this process, which may do everything. */
-  openLocal(client: ClientId): ClientChannel {
-    if (this.#closed) throw new ClosedError('the node is closed');
-    const { link, channel } = createLocalLink(client);
     this.#gateway.clientUp(link);
-    return channel;
   }
 
-  /** A frame of another node's service: a request that it passed on, or an answer to one of ours. */
-  fromNode(from: NodeId, frame: Uint8Array): void {
-    if (this.#closed) return;
-    try {
-      this.#fromNode(from, asBuffer(frame));
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.#malformedCount++;
-      this.#deps.logger.warn(
-        { from, why: error.message },
-        'a node sent a malformed client frame; it is dropped',
-      );
-    }
-  }
-
-  peerUp(peer: NodeId): void {
-    if (this.#closed) return;
-    this.#path.peerUp(peer);
-    this.#gateway.onView();
-  }
-
-  peerClosed(peer: NodeId): void {
-    if (this.#closed) return;
-    this.#replies.drop(peer);
-    this.#path.peerClosed(peer);
-    this.#gateway.onView();
-  }
-
-  /** Clients are told to look for another node. May be called twice. */
-  close(): Promise<void> {
-    if (!this.#closed) {
-      this.#closed = true;
-      for (const unsubscribe of this.#unsubscribe) unsubscribe();
-      this.#leader.close();
-      this.#path.close();
-      this.#gateway.close();
-      this.#replies.close();
-    }
-    return Promise.resolve();
-  }
-
-  #fromNode(from: NodeId, frame: Buffer): void {
-    const header = decodeHeader(frame);
-    const body = bodyOf(frame);
+  /**
+   * A frame of another node's service: a request that it passed on, or an answer to one of ours.
+   *
+   * @throws ProtocolError if it is neither.
+   */
+  fromNode(from: NodeId, header: ClientHeader, body: Uint8Array): void {
     if (isAnswer(header)) {
       this.#path.onAnswer(header.correlation, { kind: header.kind, index: header.settledUpTo, body });
       return;
     }
     if (!header.marked) throw new ProtocolError('client frame: passed on without a mark');
     this.#leader.receive(from, header, body, this.#replyTo(from, header));
+  }
+
+  peerUp(peer: NodeId): void {
+    this.#path.peerUp(peer);
+    this.#gateway.onView();
+  }
+
+  peerClosed(peer: NodeId): void {
+    this.#replies.drop(peer);
+    this.#path.peerClosed(peer);
+    this.#gateway.onView();
+  }
+
+  close(): void {
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    this.#leader.close();
+    this.#path.close();
+    this.#gateway.close();
+    this.#replies.close();
   }
 
   #replyTo(to: NodeId, request: ClientHeader): Reply {
@@ -132,7 +96,7 @@ export class QueueService {
   }
 
   #deliver(to: NodeId, header: ClientHeader, body: Uint8Array): boolean {
-    const marked: ClientHeader = { ...header, marked: true, hops: header.hops - 1 };
+    const marked: ClientHeader = { ...header, group: this.#code, marked: true, hops: header.hops - 1 };
     if (to !== this.#deps.group.nodeId) return this.#deps.sendToNode(to, encodeFrame(marked, body));
     const { correlation } = header;
     this.#leader.receive(to, marked, body, (answer) => this.#path.onAnswer(correlation, answer));

@@ -5,7 +5,7 @@ import type { Logger } from '../../src/ports/logger.ts';
 import type { ClosedBy } from '../../src/ports/transport.ts';
 import type { Lease, LogEntry, RaftView } from '../../src/raft/types.ts';
 import { QueueMachine } from '../../src/service/queue-machine.ts';
-import { QueueService } from '../../src/service/queue-service.ts';
+import { ServiceHub } from '../../src/service/service-hub.ts';
 import type { ClientChannel } from '../../src/wire/client-channel.ts';
 import { TestClock } from './test-clock.ts';
 
@@ -143,7 +143,7 @@ class TestGroup implements GroupHandle {
 export interface TestNode {
   readonly id: NodeId;
   readonly group: TestGroup;
-  readonly service: QueueService;
+  readonly service: ServiceHub;
 }
 
 /** One end of a test socket, with the power to break it. */
@@ -192,9 +192,8 @@ export class TestCluster {
         const id = nodeId(text);
         const group = new TestGroup(this, id);
         const sendToNode = (to: NodeId, frame: Uint8Array): boolean => this.#send(id, to, frame);
-        const service = new QueueService({
-          group,
-          machine: group.machine,
+        const service = new ServiceHub({
+          groups: [{ handle: group, machine: group.machine }],
           sendToNode,
           clock: this.clock,
           logger,
