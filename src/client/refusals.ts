@@ -53,4 +53,6 @@ const byService: {
   TOO_LARGE: (message) => new TooLargeError(message),
   PROTOCOL: (message) => new ProtocolError(message),
   CLOSED: (message) => new ClosedError(message),
+  UNKNOWN_GROUP: (message) => new InvalidArgumentError(message),
+  TOO_MANY_HOPS: (message) => new ProtocolError(message),
 };

@@ -21,6 +21,8 @@ export const serviceRefusals = [
   'TOO_LARGE',
   'PROTOCOL',
   'CLOSED',
+  'UNKNOWN_GROUP',
+  'TOO_MANY_HOPS',
 ] as const;
 export type ServiceRefusal = (typeof serviceRefusals)[number];
 
