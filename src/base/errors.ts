@@ -204,3 +204,22 @@ export class ClientExpiredError extends RaftsmanError {
   override readonly name = 'ClientExpiredError';
   readonly code = 'CLIENT_EXPIRED';
 }
+
+/** Something in the shard file that is wrong, and where. */
+export interface ShardFileProblem {
+  /** Path in the file, as `namespaces.tokens.shards.tokens-1.number`; empty for the file as a whole. */
+  readonly path: string;
+  readonly message: string;
+}
+
+/** The shard file cannot be used; `problems` has everything that is wrong with it. The map in force stays. */
+export class ShardFileError extends RaftsmanError {
+  override readonly name = 'ShardFileError';
+  readonly code = 'SHARD_FILE';
+  readonly problems: readonly ShardFileProblem[];
+
+  constructor(problems: readonly ShardFileProblem[]) {
+    super(problems.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; '));
+    this.problems = problems;
+  }
+}

@@ -14,6 +14,8 @@ function sample(name: string): errors.RaftsmanError | undefined {
       return new errors.HandshakeRefusedError('wrongSecret', 'refused');
     case 'NotLeaderError':
       return new errors.NotLeaderError('b');
+    case 'ShardFileError':
+      return new errors.ShardFileError([{ path: 'version', message: 'must rise' }]);
     default: {
       const candidate: unknown = Reflect.get(errors, name);
       if (typeof candidate !== 'function' || candidate === errors.RaftsmanError) return undefined;

@@ -1,0 +1,99 @@
+import { InvalidArgumentError, TooLargeError } from '../base/errors.ts';
+import { asciiCrc32, crc32, tarantoolCrc32 } from './crc32.ts';
+import { jumpHash } from './jump.ts';
+import { sumbur, sumburShardsMax } from './sumbur.ts';
+import { type Partition, type PartitionerName, partitionerNames } from './types.ts';
+
+/** The buckets of a `buckets` partition that names no number. */
+export const defaultBucketCount = 16_384;
+export const bucketCountMax = 65_536;
+/** In UTF-8. */
+export const keyBytesMax = 256;
+
+/** A partition with its function. */
+export interface Partitioner extends Partition {
+  /**
+   * The bucket of a key: 1 to 256 bytes, a string standing for its UTF-8 bytes.
+   *
+   * @returns 0 to `bucketCount - 1`.
+   * @throws InvalidArgumentError for an empty key, half a surrogate pair, or what is neither string nor bytes.
+   * @throws TooLargeError for a longer key.
+   */
+  bucketOf(key: string | Uint8Array): number;
+}
+
+/** @throws InvalidArgumentError for an unknown name, or a number of buckets that this partitioner cannot have. */
+export function createPartitioner(partition: Partition): Partitioner {
+  const { partitioner, bucketCount } = partition;
+  checkPartition(partitioner, bucketCount);
+  const bucketOf = functionOf(partitioner, bucketCount);
+  return { partitioner, bucketCount, bucketOf };
+}
+
+/** The largest number of buckets that a partitioner can have. */
+export function bucketCountMaxOf(partitioner: PartitionerName): number {
+  return partitioner === 'sumbur' ? sumburShardsMax : bucketCountMax;
+}
+
+function checkPartition(partitioner: PartitionerName, bucketCount: number): void {
+  if (!partitionerNames.includes(partitioner))
+    throw new InvalidArgumentError(`partitioner must be one of ${partitionerNames.join(', ')}`);
+  const max = bucketCountMaxOf(partitioner);
+  if (!Number.isInteger(bucketCount) || bucketCount < 1 || bucketCount > max)
+    throw new InvalidArgumentError(`${partitioner} has 1 to ${max} buckets, got ${bucketCount}`);
+}
+
+type BucketOf = (key: string | Uint8Array) => number;
+
+function functionOf(partitioner: PartitionerName, count: number): BucketOf {
+  switch (partitioner) {
+    case 'buckets': {
+      // A power of two is a mask, which is what the default costs.
+      const mask = count - 1;
+      return (count & mask) === 0 ? (key) => taggedCrc32(key) & mask : (key) => taggedCrc32(key) % count;
+    }
+    case 'crc32':
+      return (key) => keyCrc32(key) % count;
+    case 'sumbur':
+      return (key) => sumbur(keyCrc32(key), count);
+    case 'guava':
+    case 'jump':
+      return (key) => jumpHash(keyCrc32(key), count);
+    case 'tarantoolGuava':
+      return (key) => jumpHash(tarantoolCrc32(bytesOf(key)), count);
+  }
+}
+
+const open = 0x7b;
+const close = 0x7d;
+const encoder = new TextEncoder();
+
+function keyCrc32(key: string | Uint8Array): number {
+  if (typeof key === 'string' && key !== '' && key.length <= keyBytesMax) {
+    const crc = asciiCrc32(key, 0, key.length);
+    if (crc >= 0) return crc;
+  }
+  return crc32(bytesOf(key));
+}
+
+/** The CRC-32 of the key's tag if it has one: what stands between the first `{` and the next `}`, unless that is nothing. */
+function taggedCrc32(key: string | Uint8Array): number {
+  if (typeof key === 'string' && !key.includes('{')) return keyCrc32(key);
+  const bytes = bytesOf(key);
+  const from = bytes.indexOf(open) + 1;
+  const to = from === 0 ? -1 : bytes.indexOf(close, from);
+  return to > from ? crc32(bytes, from, to) : crc32(bytes);
+}
+
+/** The bytes of a key, which is checked. */
+function bytesOf(key: unknown): Uint8Array {
+  if (typeof key !== 'string' && !(key instanceof Uint8Array))
+    throw new InvalidArgumentError('a key must be a string or a Uint8Array');
+  if (key.length === 0) throw new InvalidArgumentError('a key must have at least one byte');
+  if (typeof key === 'string' && key.length <= keyBytesMax && /\p{Surrogate}/u.test(key))
+    throw new InvalidArgumentError('a key must be well-formed text: it holds half a surrogate pair');
+  const bytes = typeof key === 'string' && key.length <= keyBytesMax ? encoder.encode(key) : key;
+  if (bytes.length > keyBytesMax || typeof bytes === 'string')
+    throw new TooLargeError(`a key has at most ${keyBytesMax} bytes in UTF-8`);
+  return bytes;
+}
