@@ -68,6 +68,13 @@ export class UnknownOutcomeError extends RaftsmanError {
   readonly code = 'UNKNOWN_OUTCOME';
   override readonly retryable = true;
   override readonly outcome = 'unknown';
+  /** For `client.resolve`, which asks later what became of it; undefined where nothing remembers the request. */
+  readonly requestId: string | undefined;
+
+  constructor(message: string, requestId?: string, options?: ErrorOptions) {
+    super(message, options);
+    this.requestId = requestId;
+  }
 }
 
 /** A bound was reached (inbox, in-flight bytes, waiting requests); nothing of this request was applied. */
@@ -203,6 +210,41 @@ export class RequestSettledError extends RaftsmanError {
 export class ClientExpiredError extends RaftsmanError {
   override readonly name = 'ClientExpiredError';
   readonly code = 'CLIENT_EXPIRED';
+}
+
+/** The node that was asked does not own the key's bucket, and no router stood between to find the one that does. */
+export class WrongShardError extends RaftsmanError {
+  override readonly name = 'WrongShardError';
+  readonly code = 'WRONG_SHARD';
+  /** The name of the shard that owns the bucket, as far as the node's own log says. */
+  readonly owner: string | undefined;
+  /** The newest map version in that log. */
+  readonly version: number;
+
+  constructor(owner: string | undefined, version: number) {
+    super(`the key belongs to ${owner ?? 'another shard'} as of map version ${version}`);
+    this.owner = owner;
+    this.version = version;
+  }
+}
+
+/** The key's bucket is between two owners: nobody serves it at this moment. */
+export class FrozenError extends RaftsmanError {
+  override readonly name = 'FrozenError';
+  readonly code = 'FROZEN';
+  override readonly retryable = true;
+}
+
+/** The node or proxy has no group or shard of that number. */
+export class UnknownGroupError extends RaftsmanError {
+  override readonly name = 'UnknownGroupError';
+  readonly code = 'UNKNOWN_GROUP';
+}
+
+/** The request was passed on too often: proxies point at each other. */
+export class TooManyHopsError extends RaftsmanError {
+  override readonly name = 'TooManyHopsError';
+  readonly code = 'TOO_MANY_HOPS';
 }
 
 /** Something in the shard file that is wrong, and where. */
