@@ -3,12 +3,12 @@ import { type Refusal, refusalOf } from '../wire/close-codes.ts';
 import type { NodeIdentity, PeerIdentity } from '../wire/handshake.ts';
 import { type Accepted, Acceptor } from './acceptor.ts';
 import type { HandshakePorts } from './handshake.ts';
-import type { Keyring } from './keyring.ts';
+import type { ClientKeyring } from './keyring.ts';
 import { LiveLink } from './live-link.ts';
 
 /** What accepting a link needs of the mesh. */
 export interface AcceptOwner extends HandshakePorts {
-  readonly keyring: Keyring;
+  readonly keyring: ClientKeyring;
   judge(identity: PeerIdentity, live: LiveLink): Refusal | undefined;
   /** Why no more clients are taken. */
   judgeClient(): Refusal | undefined;

@@ -25,7 +25,7 @@ import {
   noKeyId,
   Refused,
 } from './handshake.ts';
-import type { KeyHolder, Keyring } from './keyring.ts';
+import type { ClientKeyring, KeyHolder } from './keyring.ts';
 import type { LiveLink } from './live-link.ts';
 
 /** Whom the acceptor met. */
@@ -51,13 +51,13 @@ export interface AcceptorOwner {
 /** The side that was dialled. It says nothing about itself before the dialler has proved a secret. */
 export class Acceptor extends Handshake {
   readonly #ports: HandshakePorts;
-  readonly #keyring: Keyring;
+  readonly #keyring: ClientKeyring;
   readonly #owner: AcceptorOwner;
   #hello: { readonly bytes: Uint8Array; readonly value: Hello } | undefined;
   #challenge: Uint8Array = new Uint8Array(0);
   #peer: PeerIdentity | undefined;
 
-  constructor(link: LiveLink, ports: HandshakePorts, keyring: Keyring, owner: AcceptorOwner) {
+  constructor(link: LiveLink, ports: HandshakePorts, keyring: ClientKeyring, owner: AcceptorOwner) {
     super(link, ports.clock);
     this.#ports = ports;
     this.#keyring = keyring;

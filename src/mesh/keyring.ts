@@ -20,19 +20,14 @@ export type KeyHolder =
   | { readonly kind: 'client'; readonly secret: string; readonly account: ClientAccount };
 
 /**
- * The secrets of a node by key id. A key id is the first 8 bytes of an HMAC of a fixed text: it names a secret without telling
+ * The secrets of clients by key id. A key id is the first 8 bytes of an HMAC of a fixed text: it names a secret without telling
  * it, so that no trial is needed while two are valid. A secret belongs to one holder, so a client's can never make a member.
  */
-export class Keyring {
-  /** The secret that this node sends to other members. */
-  readonly sent: string;
+export class ClientKeyring {
   readonly #holders = new Map<string, KeyHolder>();
 
   /** @throws InvalidOptionError when a secret is short or has two holders. */
-  constructor(peerSecrets: readonly string[], accounts: readonly ClientAccount[]) {
-    const [first] = peerSecrets;
-    if (first === undefined) throw new InvalidOptionError('`secret` must hold at least one secret');
-    this.sent = first;
+  constructor(accounts: readonly ClientAccount[], peerSecrets: readonly string[] = []) {
     for (const secret of peerSecrets) this.#add({ kind: 'peer', secret }, 'secret');
     for (const account of accounts) {
       for (const secret of account.secrets) {
@@ -53,6 +48,20 @@ export class Keyring {
     if (this.#holders.has(id))
       throw new InvalidOptionError(`\`${option}\` is already in use for another purpose`);
     this.#holders.set(id, holder);
+  }
+}
+
+/** Those of a node, which has members beside clients. */
+export class Keyring extends ClientKeyring {
+  /** The secret that this node sends to other members. */
+  readonly sent: string;
+
+  /** @throws InvalidOptionError when a secret is short or has two holders. */
+  constructor(peerSecrets: readonly string[], accounts: readonly ClientAccount[]) {
+    super(accounts, peerSecrets);
+    const [first] = peerSecrets;
+    if (first === undefined) throw new InvalidOptionError('`secret` must hold at least one secret');
+    this.sent = first;
   }
 }
 
