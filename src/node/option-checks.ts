@@ -1,5 +1,5 @@
 import { InvalidOptionError } from '../base/errors.ts';
-import { nearest } from './nearest.ts';
+import { nearest } from '../base/nearest.ts';
 
 /** @throws InvalidOptionError with the message unless the condition holds. */
 export function requireThat(condition: boolean, message: string): asserts condition {
