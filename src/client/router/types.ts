@@ -60,6 +60,42 @@ export interface RouteExplanation {
   readonly summary: string;
 }
 
+/** One shard as the router sees it now. */
+export interface ShardStatus {
+  readonly name: string;
+  readonly number: number;
+  readonly namespace: string;
+  readonly cluster: string;
+  readonly state: 'open' | 'draining' | 'holding';
+  readonly leaderId: string | undefined;
+  readonly term: number;
+  /** Requests that wait to be sent. */
+  readonly held: number;
+  readonly heldBytes: number;
+  /** Requests that were sent and are not answered. */
+  readonly inFlight: number;
+  /** Buckets that wait for their owner. */
+  readonly heldBuckets: number;
+  readonly nodes: readonly NodeLinkStatus[];
+}
+
+export interface NodeLinkStatus {
+  readonly id: string;
+  readonly address: string;
+  readonly connected: boolean;
+  /** Why the last dial failed, or the link is not used; undefined while all is well. */
+  readonly problem: string | undefined;
+}
+
+/** The router in one plain value. */
+export interface RouterStatus {
+  readonly mapVersion: number;
+  readonly reloading: boolean;
+  /** True once the groups were seen to own what the map in force says. */
+  readonly claimed: boolean;
+  readonly shards: readonly ShardStatus[];
+}
+
 /** Bounds of the requests that one shard holds or has under way; beyond them BusyError. */
 export const shardRequestsMax = 10_000;
 export const shardBytesMax: number = 64 * 1024 * 1024;
