@@ -1,7 +1,7 @@
 import { ProtocolError } from '../base/errors.ts';
 import type { GroupId, Incarnation, NodeId } from '../base/ids.ts';
 import type { Link, Listener } from '../ports/transport.ts';
-import type { Message, PeerHello } from '../raft/types.ts';
+import type { Message } from '../raft/types.ts';
 import type { Refusal } from '../wire/close-codes.ts';
 import type { NodeIdentity, PeerIdentity } from '../wire/handshake.ts';
 import { decodePeerFrame, type PeerItem } from '../wire/peer-frame.ts';
@@ -9,6 +9,7 @@ import { type AcceptFailure, type AcceptOwner, acceptLink } from './accept-link.
 import type { Accepted, Acceptor } from './acceptor.ts';
 import { type AdmissionView, hashOfPeers, judgePeer } from './admission.ts';
 import { AcceptedClientLink } from './client-link.ts';
+import { groupsOfHello, helloOfGroups } from './group-hellos.ts';
 import { Keyring } from './keyring.ts';
 import { clientLinksMax, handshakesMax } from './limits.ts';
 import { type LiveLink, Sweeper } from './live-link.ts';
@@ -31,7 +32,7 @@ class LinkMesh implements Mesh {
   readonly #clients = new Set<LiveLink>();
   readonly #sweeper: Sweeper;
   readonly #reports: ProblemReports;
-  #local: LocalHello = { clusterId: undefined, pristine: true, term: 0, leaderId: undefined };
+  #local: LocalHello = { clusterId: undefined, groups: new Map(), term: 0, leaderId: undefined };
   #members: ReadonlyMap<NodeId, Incarnation> | undefined;
   #events: MeshEvents | undefined;
   #listener: Listener | undefined;
@@ -155,7 +156,8 @@ class LinkMesh implements Mesh {
 
   #identityFor(to: NodeId): PeerIdentity {
     const { cluster, id, incarnation, bootId } = this.#options;
-    return { cluster, id, incarnation, bootId, peersHash: this.#peersHash, ...this.#local, to };
+    const groups = helloOfGroups(this.#local.groups, to);
+    return { cluster, id, incarnation, bootId, peersHash: this.#peersHash, ...this.#local, groups, to };
   }
 
   #nodeIdentity(): NodeIdentity {
@@ -209,9 +211,9 @@ class LinkMesh implements Mesh {
     };
   }
 
-  #onUp(peer: PeerHello): void {
-    this.#reports.clear(peer.id);
-    this.#events?.peerUp(peer);
+  #onUp({ id, incarnation, bootId, groups }: PeerIdentity): void {
+    this.#reports.clear(id);
+    this.#events?.peerUp({ id, incarnation, bootId, groups: groupsOfHello(this.#local.groups, groups) });
   }
 
   #onFrame(from: Pair, frame: Uint8Array): void {

@@ -1,7 +1,6 @@
 import type { NodeId } from '../base/ids.ts';
 import type { Scheduled } from '../ports/clock.ts';
 import type { ClosedBy, Link } from '../ports/transport.ts';
-import type { PeerHello } from '../raft/types.ts';
 import type { LinkEnd, Refusal } from '../wire/close-codes.ts';
 import type { PeerIdentity } from '../wire/handshake.ts';
 import type { PeerItem } from '../wire/peer-frame.ts';
@@ -24,7 +23,7 @@ export interface PairOwner extends HandshakePorts {
   identityFor(to: NodeId): PeerIdentity;
   /** Judges what the other end of a dial proved to be. */
   judge(identity: PeerIdentity, dialled: NodeId): Refusal | undefined;
-  onUp(peer: PeerHello): void;
+  onUp(peer: PeerIdentity): void;
   onClosed(peer: NodeId): void;
   onGone(peer: NodeId): void;
   onFrame(from: Pair, frame: Uint8Array): void;
@@ -53,7 +52,7 @@ export class Pair {
   readonly #outbox = new Outbox();
   readonly #backoff: Backoff;
   #held: Held | undefined;
-  #peer: PeerHello | undefined;
+  #peer: PeerIdentity | undefined;
   #lastBootId: string | undefined;
   /** The last link was closed by the other side and nothing has been heard since. */
   #mayBeGone = false;
@@ -77,7 +76,7 @@ export class Pair {
   }
 
   /** The member behind the link that stands. */
-  get peer(): PeerHello | undefined {
+  get peer(): PeerIdentity | undefined {
     return this.#peer;
   }
 
@@ -155,9 +154,8 @@ export class Pair {
     live.onFrame = (frame) => this.#owner.onFrame(this, frame);
     live.onClose = (by, code, text) => this.#onClose(by, code, text);
     this.#meetProcess(identity.bootId);
-    const { id, incarnation, bootId, pristine, leaderId } = identity;
-    this.#peer = { id, incarnation, bootId, pristine, leaderId };
-    this.#owner.onUp(this.#peer);
+    this.#peer = identity;
+    this.#owner.onUp(identity);
   }
 
   /** Closes the link, if there is one, for a reason of this node; dialling goes on. */

@@ -1,6 +1,6 @@
-import type { ClientId, ClusterId, GroupId, Incarnation, NodeId } from '../base/ids.ts';
+import type { BootId, ClientId, ClusterId, GroupId, Incarnation, NodeId } from '../base/ids.ts';
 import type { ClosedBy, CloseReason } from '../ports/transport.ts';
-import type { Message, PeerHello } from '../raft/types.ts';
+import type { Message } from '../raft/types.ts';
 
 /** Every permission an account may have. */
 export const permissions = ['put', 'get', 'take', 'admin', 'proxy'] as const;
@@ -30,12 +30,38 @@ export interface ClientLink {
   onClose: ((by: ClosedBy) => void) | undefined;
 }
 
-/** What this node says of itself in a hello, kept current by the driver. */
+/** What this node knows of one group. */
+export interface LocalGroup {
+  readonly hosted: boolean;
+  /** The directory holds a record of the group, or one is on its way there. */
+  readonly recorded: boolean;
+  readonly leaderId: NodeId | undefined;
+}
+
+/** What this node says of itself in a hello, kept current by the driver. Cluster id, term and leader are those of `main`. */
 export interface LocalHello {
   readonly clusterId: ClusterId | undefined;
-  readonly pristine: boolean;
+  /** Those it hosts, and those of which its directory holds records. */
+  readonly groups: ReadonlyMap<GroupId, LocalGroup>;
   readonly term: number;
   readonly leaderId: NodeId | undefined;
+}
+
+/** What the other member said of one group of this node. */
+export interface PeerGroup {
+  readonly hosted: boolean;
+  readonly recorded: boolean;
+  /** It knows a leader, and not this node. */
+  readonly knowsLeader: boolean;
+}
+
+/** The member behind a link, when the handshake has passed. */
+export interface MeshPeer {
+  readonly id: NodeId;
+  readonly incarnation: Incarnation;
+  readonly bootId: BootId;
+  /** One for each group of this node. */
+  readonly groups: ReadonlyMap<GroupId, PeerGroup>;
 }
 
 /** Something a person should know about a link; counted, and reported once per peer and kind until it is over. */
@@ -60,7 +86,7 @@ export interface MeshProblem {
 /** All are called from the loop, never inside a call into the mesh. */
 export interface MeshEvents {
   /** The first authenticated link of the pair stands, or stands again. */
-  peerUp(peer: PeerHello): void;
+  peerUp(peer: MeshPeer): void;
   /** The last link of the pair closed. */
   peerClosed(peer: NodeId): void;
   /** The last link was closed by the peer's side and the re-dial is refused, closes before the hello, is silent for a heartbeat, or meets another boot id. */

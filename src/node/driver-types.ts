@@ -1,5 +1,5 @@
 import type { GroupId, NodeId } from '../base/ids.ts';
-import type { Mesh, MeshEvents, MeshProblem } from '../mesh/types.ts';
+import type { Mesh, MeshEvents, MeshPeer, MeshProblem } from '../mesh/types.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { StateMachine } from '../ports/state-machine.ts';
@@ -13,8 +13,10 @@ export interface DriverEvents {
   stepped(group: Group, changed: boolean): void;
   /** At the end of each turn, after its messages have left. Returns the monotonic ms at which another turn is wanted. */
   turnEnded(nowMs: number): number;
-  /** A message as it came in, before the core sees it: for what a person may want to know of a peer. */
+  /** A message of `main` as it came in, before the core sees it: for what a person may want to know of a peer. */
   heard(from: NodeId, message: Message): void;
+  /** A message for a group that this node does not host was dropped. */
+  unknownGroup(group: GroupId, from: NodeId): void;
   transferEnded(group: Group, ok: boolean, why: string): void;
   /** The machine slept: what was counted by the monotonic clock is void. */
   slept(forMs: number): void;
@@ -25,8 +27,8 @@ export interface DriverEvents {
   /** Once: the node has stopped for good. */
   failed(error: Error): void;
   meshProblem(problem: MeshProblem): void;
-  /** A pair's link came or went. */
-  peersChanged(): void;
+  /** A pair's link came (with what the other member said of itself) or went. */
+  peersChanged(met: MeshPeer | undefined): void;
 }
 
 /** What the service that stands on the node hears of the mesh. */
@@ -45,7 +47,9 @@ export interface DriverOptions {
   readonly id: NodeId;
   readonly heartbeatMs: number;
   readonly electionTimeoutMs: number;
-  readonly pristine: boolean;
+  /** Groups of which the directory held a record when it was opened, also those that are not hosted any more. */
+  readonly recorded: ReadonlySet<GroupId>;
+  /** `main` first. */
   readonly groups: readonly DriverGroup[];
   readonly mesh: Mesh;
   readonly storage: Storage;

@@ -1,7 +1,7 @@
 import { Alarm } from '../base/alarm.ts';
 import { NodeFailedError, StorageFailedError } from '../base/errors.ts';
 import { type GroupId, mainGroup } from '../base/ids.ts';
-import type { MeshEvents } from '../mesh/types.ts';
+import type { MeshEvents, MeshPeer } from '../mesh/types.ts';
 import type { Clock, Scheduled } from '../ports/clock.ts';
 import type { Input, Now } from '../raft/types.ts';
 import type { DriverOptions } from './driver-types.ts';
@@ -43,7 +43,8 @@ export class Driver {
   constructor(options: DriverOptions) {
     this.#options = options;
     this.#clock = options.clock;
-    this.#introduction = new Introduction(options.mesh, options.pristine);
+    const hosted = options.groups.map(({ id }) => id);
+    this.#introduction = new Introduction(options.mesh, hosted, options.recorded);
     this.#sleepWatch = new SleepWatch(options.clock);
     this.#alarm = new Alarm(options.clock, (lateMs) => this.#woken(lateMs));
     this.#storageQueue = new StorageQueue(options.storage, () => this.#clock.monotonicMs(), {
@@ -62,14 +63,19 @@ export class Driver {
     this.#guard(() => {
       for (const group of this.#groups.values()) group.start();
     });
-    const main = this.#groups.get(mainGroup);
-    if (main !== undefined) this.#introduction.update(main.view());
+    this.#introduction.start();
+    for (const group of this.#groups.values()) this.#introduction.update(group.id, group.view());
     await this.#options.mesh.start(this.#meshEvents());
     this.wake();
   }
 
   group(id: GroupId): Group | undefined {
     return this.#groups.get(id);
+  }
+
+  /** All groups, `main` first. */
+  get groups(): readonly Group[] {
+    return [...this.#groups.values()];
   }
 
   /** How long the machine slept since the last turn that noticed, 0 if it did not. */
@@ -240,12 +246,12 @@ export class Driver {
       wake: () => this.wake(),
       soon: (callback) => void this.#clock.soon(callback),
       persist: (group, request) => {
-        this.#introduction.wrote();
+        this.#introduction.wrote(group);
         this.#storageQueue.push(group, request);
       },
       send: (group, to, message) => mesh.send(group, to, message),
       stepped: (group, changed) => {
-        if (changed && group.id === mainGroup) this.#introduction.update(group.view());
+        if (changed) this.#introduction.update(group.id, group.view());
         events.stepped(group, changed);
       },
       transferEnded: (group, ok, why) => events.transferEnded(group, ok, why),
@@ -274,21 +280,23 @@ export class Driver {
     return {
       peerUp: (peer) =>
         guard(() => {
-          events.peersChanged();
-          this.#pushToAll({ type: 'peerUp', peer });
+          events.peersChanged(peer);
+          for (const group of this.#groups.values()) this.push(group, helloFor(group.id, peer));
           edges.peerUp(peer.id);
         }),
       peerClosed: (peer) =>
         guard(() => {
-          events.peersChanged();
+          events.peersChanged(undefined);
           this.#pushToAll({ type: 'peerClosed', peer });
           edges.peerClosed(peer);
         }),
       peerGone: (peer) => this.#pushToAll({ type: 'peerGone', peer }),
-      message: (group, from, message) =>
+      message: (id, from, message) =>
         guard(() => {
-          events.heard(from, message);
-          this.#pushTo(group, { type: 'message', from, message });
+          const group = this.#groups.get(id);
+          if (group === undefined) return events.unknownGroup(id, from);
+          if (id === mainGroup) events.heard(from, message);
+          this.push(group, { type: 'message', from, message });
         }),
       service: (from, frame) => guard(() => edges.service(from, frame)),
       clientUp: (link) => guard(() => edges.clientUp(link)),
@@ -299,4 +307,12 @@ export class Driver {
         }),
     };
   }
+}
+
+/** What one group is told of a member: new to the group is who hosts it and has no record of it, whatever else its directory holds. */
+function helloFor(group: GroupId, { id, incarnation, bootId, groups }: MeshPeer): Input {
+  const said = groups.get(group);
+  const pristine = said?.hosted === true && !said.recorded;
+  const knowsLeader = said?.knowsLeader === true;
+  return { type: 'peerUp', peer: { id, incarnation, bootId, pristine, knowsLeader } };
 }

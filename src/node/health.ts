@@ -8,7 +8,14 @@ export type NodeState = 'running' | 'isolated' | 'awaitingAdmission' | 'stopped'
 
 /** Something a person should look at, though the node works. */
 export interface Warning {
-  readonly code: 'peersDiffer' | 'clockSkew' | 'slowDisk' | 'evenMembers' | 'meshProblem';
+  readonly code:
+    | 'peersDiffer'
+    | 'clockSkew'
+    | 'slowDisk'
+    | 'evenMembers'
+    | 'meshProblem'
+    | 'groupsDiffer'
+    | 'unusedGroup';
   readonly message: string;
 }
 

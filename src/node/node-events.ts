@@ -48,6 +48,21 @@ export interface MemberStatus {
   readonly lastError: string | null;
 }
 
+/** One group as this node sees it. */
+export interface GroupStatus {
+  readonly id: string;
+  /** Minted by the group's first leader; null until then. The one of `main` is the cluster's. */
+  readonly clusterId: string | null;
+  readonly role: Role;
+  readonly term: number;
+  readonly leaderId: string | null;
+  readonly commitIndex: number;
+  readonly appliedIndex: number;
+  readonly lastLogIndex: number;
+  /** In words: who leads, or why nobody does. */
+  readonly reason: string;
+}
+
 /** Plain data: what an operator asks of one node. Holds no secret and no payload. */
 export interface NodeStatus {
   readonly id: string;
@@ -70,6 +85,10 @@ export interface NodeStatus {
   readonly lastLogIndex: number;
   /** Well-formed messages that could not be, dropped since the start. */
   readonly rejectedCount: number;
+  /** Messages for groups that this node does not host, dropped since the start. */
+  readonly unknownGroupCount: number;
+  /** All groups that this node hosts, `main` first. */
+  readonly groups: readonly GroupStatus[];
   /** The open scope of `runWhileLeader`; null when there is none. */
   readonly scope: {
     readonly term: number;

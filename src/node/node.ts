@@ -1,21 +1,16 @@
-import {
-  ClosedError,
-  DeadlineExceededError,
-  InvalidArgumentError,
-  NotLeaderError,
-  TransferFailedError,
-} from '../base/errors.ts';
+import { ClosedError, DeadlineExceededError, InvalidArgumentError } from '../base/errors.ts';
 import { mainGroup, type NodeId } from '../base/ids.ts';
-import type { MeshProblem } from '../mesh/types.ts';
+import type { MeshPeer, MeshProblem } from '../mesh/types.ts';
 import { Attention } from './attention.ts';
 import { Driver } from './driver.ts';
 import type { DriverEvents, DriverOptions } from './driver-types.ts';
 import type { Explanation } from './explain.ts';
 import type { Group } from './group.ts';
-import { Handover, type TransferResult } from './handover.ts';
+import type { TransferResult } from './handover.ts';
+import { Handovers } from './handovers.ts';
 import type { LeaderCallback, RunWhileLeaderOptions } from './leadership.ts';
 import type { NodeEvents, NodeProblem, NodeStatus, NodeView } from './node-events.ts';
-import { Reporter, slowDiskMessage } from './reporter.ts';
+import { Reporter, slowDiskMessage, unusedMessage } from './reporter.ts';
 import { Scope, type ScopeHost } from './scope.ts';
 import type { GroupHandle } from './types.ts';
 import { type WaitForLeaderOptions, waitForLeader } from './wait-for-leader.ts';
@@ -33,6 +28,14 @@ export interface NodeOptions extends Omit<DriverOptions, 'events'> {
   readonly beforeClose: () => Promise<void>;
 }
 
+/** What `transferLeadership` may be told. */
+export interface TransferOptions {
+  /** The voter that is to lead; the best caught-up one unless named. */
+  readonly to?: string | undefined;
+  /** `main` unless named. */
+  readonly group?: string | undefined;
+}
+
 /** A running node, as the application sees it. `startNode` makes one. */
 export class Node {
   readonly id: string;
@@ -40,7 +43,7 @@ export class Node {
   readonly #driver: Driver;
   readonly #main: Group;
   readonly #scope: Scope;
-  readonly #handover: Handover;
+  readonly #handovers: Handovers;
   readonly #watchers: Watchers;
   readonly #reporter: Reporter;
   readonly #attention = new Attention();
@@ -57,13 +60,23 @@ export class Node {
     if (main === undefined) throw new InvalidArgumentError(`a node hosts the group ${mainGroup}`);
     this.#main = main;
     this.#scope = new Scope(this.#scopeHost(), Math.max(scopeMarginMsMin, options.leaseMs / 20));
-    this.#handover = new Handover(main, options.clock, options.electionTimeoutMs * 3, (to) =>
-      this.#driver.push(main, { type: 'transfer', to, scopeClosed: true }),
+    const { clock, logger, electionTimeoutMs } = options;
+    this.#handovers = new Handovers(
+      this.#driver.groups,
+      clock,
+      logger,
+      electionTimeoutMs * 3,
+      // Groups beside main have no scope: there is nothing that could still be held.
+      (group, to) => this.#driver.push(group, { type: 'transfer', to, scopeClosed: true }),
     );
   }
 
   /** Resolves when the port listens; does not wait for a quorum. */
   async start(): Promise<void> {
+    const { recorded, logger } = this.#options;
+    for (const group of recorded) {
+      if (this.#driver.group(group) === undefined) logger.warn({ group }, unusedMessage(group));
+    }
     this.#watchers.update(this.view());
     await this.#driver.start();
   }
@@ -104,7 +117,8 @@ export class Node {
   }
 
   status(): NodeStatus {
-    return this.#reporter.status(this.#main, this.#scope.current(), this.#driver.rejectedCount);
+    const { groups, rejectedCount } = this.#driver;
+    return this.#reporter.status(groups, this.#main, this.#scope.current(), rejectedCount);
   }
 
   /** Who leads, or voter by voter why nobody does. */
@@ -118,9 +132,18 @@ export class Node {
     return this.#options.mesh.sendService(to, frame);
   }
 
-  /** The replicated log below: for state machines of one's own and for tests. */
-  group(): GroupHandle {
-    return this.#main;
+  /**
+   * The replicated log below: for state machines of one's own and for tests. `main` unless named.
+   *
+   * @throws InvalidArgumentError when this node does not host the group.
+   */
+  group(name: string = mainGroup): GroupHandle {
+    return this.#hosted(name);
+  }
+
+  /** All groups that this node hosts, `main` first. */
+  groups(): readonly GroupHandle[] {
+    return this.#driver.groups;
   }
 
   /**
@@ -137,29 +160,25 @@ export class Node {
   }
 
   /**
-   * Hands leadership over: the scope drains first, then the best caught-up voter, or `to`, is asked to take over.
+   * Hands leadership of a group over, of `main` unless named: the scope (of `main`) drains first, then the best caught-up voter,
+   * or `to`, is asked to take over.
    *
-   * @throws NotLeaderError on any other node; InvalidArgumentError when `to` is not another voter; TransferFailedError when
-   * this node goes on leading, or nobody is known to lead in time.
+   * @throws NotLeaderError on any other node; InvalidArgumentError when `to` is not another voter or the group is not hosted here;
+   * TransferFailedError when this node goes on leading, or nobody is known to lead in time.
    */
-  async transferLeadership({ to }: { readonly to?: string | undefined } = {}): Promise<TransferResult> {
-    const { role, leaderId, membership } = this.#main.view();
-    if (role !== 'leader') throw new NotLeaderError(leaderId);
-    const target = membership.voters.find((voter) => voter.id === to);
-    if (to !== undefined && (target === undefined || to === this.id)) {
-      throw new InvalidArgumentError(`leadership can go to another voter only, not to ${to}`);
-    }
-    if (membership.voters.length < 2) throw new TransferFailedError('this node is the only voter');
-    if (this.#handover.running) throw new TransferFailedError('a transfer is under way');
+  async transferLeadership(options: TransferOptions = {}): Promise<TransferResult> {
+    const group = this.#hosted(options.group ?? mainGroup);
+    const to = this.#handovers.check(group, options.to);
+    if (group !== this.#main) return this.#handovers.run(group, to);
     await this.#scope.hold('leadership is being handed over');
     try {
-      return await this.#handover.run(target?.id);
+      return await this.#handovers.run(group, to);
     } finally {
       this.#scope.release();
     }
   }
 
-  /** Drains the scope, hands leadership over, flushes and closes links and storage. Twice is harmless. */
+  /** Drains the scope, hands over leadership of every group, flushes and closes links and storage. Twice is harmless. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -171,19 +190,18 @@ export class Node {
 
   async #close(): Promise<void> {
     await this.#scope.close('the node is closing');
-    if (this.#reporter.failure === undefined) await this.#leave();
+    if (this.#reporter.failure === undefined && this.#hasCompany()) await this.#handovers.leaveAll();
     await this.#options.beforeClose();
     await this.#driver.close();
-    this.#handover.stop('the node is closed');
+    this.#handovers.stopAll('the node is closed');
     this.#over(undefined);
   }
 
-  /** Another voter takes over before this one goes, if there is one. */
-  async #leave(): Promise<void> {
-    if (!this.#leads() || !this.#hasCompany()) return;
-    const { logger } = this.#options;
-    const outcome = this.#handover.outcome ?? this.#handover.run(undefined);
-    await outcome.catch((error: unknown) => logger.info({ err: error }, 'closing without a hand-over'));
+  #hosted(name: string): Group {
+    const group = this.#driver.groups.find(({ id }) => id === name);
+    if (group !== undefined) return group;
+    const hosted = this.#driver.groups.map(({ id }) => id).join(', ');
+    throw new InvalidArgumentError(`this node does not host the group ${name}, only ${hosted}`);
   }
 
   #hasCompany(): boolean {
@@ -214,12 +232,12 @@ export class Node {
       },
       turnEnded: (nowMs) => this.#turnEnded(nowMs),
       heard: (from, message) => this.#reporter.heard(from, message),
-      transferEnded: (_group, ok, why) => this.#handover.ended(ok, why),
-      peersChanged: () => {
-        this.#attention.wake();
-        if (this.#closing !== undefined && !this.#hasCompany())
-          this.#handover.stop('nobody is left to take over');
+      unknownGroup: (group, from) => {
+        const problem = this.#reporter.unknownGroup(group, from);
+        if (problem !== undefined) this.#problem(problem);
       },
+      transferEnded: (group, ok, why) => this.#handovers.ended(group, ok, why),
+      peersChanged: (met) => this.#peersChanged(met),
       slept: (forMs) => {
         const message = `the machine slept for ${Math.round(forMs)} ms`;
         this.#scope.end(message);
@@ -241,6 +259,13 @@ export class Node {
     };
   }
 
+  #peersChanged(met: MeshPeer | undefined): void {
+    this.#attention.wake();
+    if (met !== undefined) for (const problem of this.#reporter.met(met)) this.#problem(problem);
+    if (this.#closing !== undefined && !this.#hasCompany())
+      this.#handovers.stopAll('nobody is left to take over');
+  }
+
   #turnEnded(nowMs: number): number {
     this.#scope.evaluate(nowMs);
     const isolatedAtMs = this.#reporter.isolatedAtMs(this.#main.view(), nowMs);
@@ -251,7 +276,7 @@ export class Node {
 
   #failed(error: Error): void {
     void this.#scope.close('the node failed', error);
-    this.#handover.stop('the node failed');
+    this.#handovers.stopAll('the node failed');
     this.#over(error);
     this.#watchers.emit('problem', { kind: 'failed', message: error.message, peer: undefined });
   }
@@ -288,9 +313,9 @@ export class Node {
 
   /** With no other willing voter this node stays and tries again itself. */
   async #stepAside(unwillingMs: number): Promise<void> {
-    if (this.#handover.running || !this.#leads()) return;
+    if (this.#handovers.isRunning(mainGroup) || !this.#leads()) return;
     try {
-      await this.#handover.run(this.#nextInLine());
+      await this.#handovers.run(this.#main, this.#nextInLine());
       this.#driver.push(this.#main, { type: 'abdicate', unwillingMs });
     } catch (error) {
       this.#options.logger.info({ err: error }, 'nobody else takes over');

@@ -1,12 +1,14 @@
-import type { NodeId } from '../base/ids.ts';
-import type { Mesh, MeshProblem } from '../mesh/types.ts';
+import type { GroupId, NodeId } from '../base/ids.ts';
+import type { Mesh, MeshPeer, MeshProblem } from '../mesh/types.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Message, RaftView } from '../raft/types.ts';
 import { DiskWatch, slowSyncMs } from './disk-watch.ts';
 import { type Explanation, explain } from './explain.ts';
+import { statusOfGroup } from './group-status.ts';
+import { GroupWatch, lackingMessage } from './group-watch.ts';
 import { type HealthFacts, judgeHealth, type NodeState, votersOf, type Warning } from './health.ts';
 import type { Leadership } from './leadership.ts';
-import type { MemberStatus, NodeStatus, NodeView } from './node-events.ts';
+import type { MemberStatus, NodeProblem, NodeStatus, NodeView } from './node-events.ts';
 import { PeerNotes } from './peer-notes.ts';
 import type { GroupHandle } from './types.ts';
 
@@ -16,6 +18,9 @@ export interface ReporterOptions {
   /** Ids of the configured peers, this node included. */
   readonly peers: readonly NodeId[];
   readonly electionTimeoutMs: number;
+  readonly groups: readonly { readonly id: GroupId }[];
+  /** Groups of which the directory holds records. */
+  readonly recorded: ReadonlySet<GroupId>;
   readonly mesh: Mesh;
   readonly clock: Clock;
   /** Since when the disk works on one batch; undefined when it is idle. */
@@ -28,6 +33,7 @@ export class Reporter {
   readonly #startedMs: number;
   readonly #notes = new PeerNotes();
   readonly #disk = new DiskWatch();
+  readonly #groups = new GroupWatch();
   #stopped = false;
   #failure: Error | undefined;
 
@@ -47,6 +53,16 @@ export class Reporter {
   heard(from: NodeId, message: Message): void {
     const { clock } = this.#options;
     this.#notes.heard(from, message, clock.monotonicMs(), clock.wallMs());
+  }
+
+  /** @returns what a person should know now of the groups that the member hosts. */
+  met(peer: MeshPeer): readonly NodeProblem[] {
+    return this.#groups.met(peer);
+  }
+
+  /** @returns what a person should know of a message that was dropped. */
+  unknownGroup(group: GroupId, from: NodeId): NodeProblem | undefined {
+    return this.#groups.dropped(group, from);
   }
 
   meshProblem(problem: MeshProblem): void {
@@ -88,8 +104,14 @@ export class Reporter {
     });
   }
 
-  status(group: GroupHandle, scope: Leadership | undefined, rejectedCount: number): NodeStatus {
-    const view = group.view();
+  /** @param groups - `main` first. */
+  status(
+    groups: readonly GroupHandle[],
+    main: GroupHandle,
+    scope: Leadership | undefined,
+    rejectedCount: number,
+  ): NodeStatus {
+    const view = main.view();
     const facts = this.#facts(view);
     const remainingMs = scope?.remainingMs() ?? 0;
     return {
@@ -105,9 +127,11 @@ export class Reporter {
       warnings: facts.warnings,
       members: this.#members(view, facts),
       commitIndex: view.commitIndex,
-      appliedIndex: group.applied().index,
+      appliedIndex: main.applied().index,
       lastLogIndex: view.lastLogIndex,
       rejectedCount,
+      unknownGroupCount: this.#groups.unknownCount,
+      groups: groups.map((group) => statusOfGroup(group, this.#groups.lacking(group.id), this.#stopped)),
       scope:
         scope === undefined || remainingMs === 0
           ? null
@@ -155,11 +179,22 @@ export class Reporter {
     const writingMs = nowMs - (this.#options.writingSinceMs() ?? nowMs);
     const slowMs = writingMs > slowSyncMs ? writingMs : this.#disk.slow(nowMs);
     if (slowMs !== undefined) warnings.push({ code: 'slowDisk', message: slowDiskMessage(slowMs) });
+    warnings.push(...this.#groupWarnings());
     if (voters.length % 2 === 0) {
       const message = `${voters.length} voters tolerate no more failures than ${voters.length - 1}: use an odd number`;
       warnings.push({ code: 'evenMembers', message });
     }
     return warnings;
+  }
+
+  #groupWarnings(): readonly Warning[] {
+    const hosted = this.#options.groups.map(({ id }) => id);
+    const differ = hosted.flatMap((id): Warning[] => {
+      const lacking = this.#groups.lacking(id);
+      return lacking.length === 0 ? [] : [{ code: 'groupsDiffer', message: lackingMessage(id, lacking) }];
+    });
+    const unused = [...this.#options.recorded].filter((id) => !hosted.includes(id));
+    return [...differ, ...unused.map((id): Warning => ({ code: 'unusedGroup', message: unusedMessage(id) }))];
   }
 
   #members(view: RaftView, { connected, id: self }: HealthFacts): readonly MemberStatus[] {
@@ -174,6 +209,10 @@ export class Reporter {
       lastError: peers.get(id)?.lastError ?? null,
     }));
   }
+}
+
+export function unusedMessage(group: GroupId): string {
+  return `the directory holds records of the group ${group}, which is not in groups: they are kept`;
 }
 
 /** Other work in Node's thread pool delays syncs as a busy disk does, hence the hint. */

@@ -1,5 +1,5 @@
 import { InvalidOptionError } from '../base/errors.ts';
-import { clusterId, incarnation, isName, type NodeId, nodeId } from '../base/ids.ts';
+import { clusterId, type GroupId, incarnation, isName, type NodeId, nodeId } from '../base/ids.ts';
 import { type ClientAccount, checkSecret, Keyring } from '../mesh/keyring.ts';
 import { type Permission, permissions } from '../mesh/types.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -8,6 +8,7 @@ import type { Random } from '../ports/random.ts';
 import type { Storage } from '../ports/storage.ts';
 import type { Transport } from '../ports/transport.ts';
 import { type RaftOptionsInput, resolveRaftOptions } from '../raft/index.ts';
+import { groupsOf } from './group-names.ts';
 import { checkKeys, requireThat, textOf } from './option-checks.ts';
 import { checkNetwork } from './plaintext.ts';
 
@@ -28,6 +29,8 @@ export interface CommonOptions {
   readonly dataDir?: string | undefined;
   /** Address of every member by id, this node included. The first membership; afterwards the log's counts. */
   readonly peers: Readonly<Record<string, string>>;
+  /** Groups that this node hosts beside `main`, 64 in all at most: every member names the same ones. A new one is founded once all host it. */
+  readonly groups?: readonly string[] | undefined;
   /** Shared by the members, at least 32 bytes. Of a list the first is sent and all are accepted. */
   readonly secret: string | readonly string[] | undefined;
   /** Who else may connect, by account name. */
@@ -69,6 +72,8 @@ export interface ResolvedOptions {
   readonly id: NodeId;
   readonly cluster: string;
   readonly peers: ReadonlyMap<NodeId, string>;
+  /** `main` first. */
+  readonly groups: readonly GroupId[];
   readonly secrets: readonly string[];
   readonly clients: readonly ClientAccount[];
   /** For the log: allowed, and probably not what was meant. */
@@ -81,6 +86,7 @@ const optionNames: readonly string[] = [
   'dataDir',
   'listen',
   'peers',
+  'groups',
   'secret',
   'clients',
   'plaintext',
@@ -125,6 +131,7 @@ export function resolveStartOptions(
   const id = nameOf('id', options.id);
   const cluster = nameOf('cluster', options.cluster);
   const peers = peersOf(options.peers, id);
+  const groups = groupsOf(options.groups);
   const secrets = secretsOf('secret', options.secret);
   const clients = clientsOf(options.clients ?? {});
   checkPurposes(secrets, clients);
@@ -133,7 +140,7 @@ export function resolveStartOptions(
   checkLogger(options.logger);
   checkNumbers(options, id, [...peers.keys()]);
   const warnings = peers.size % 2 === 0 ? [evenWarning(peers.size)] : [];
-  return { id, cluster, peers, secrets, clients, warnings };
+  return { id, cluster, peers, groups, secrets, clients, warnings };
 }
 
 const noTls =

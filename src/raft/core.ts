@@ -213,7 +213,7 @@ export class Core {
   noneKnowsLeader(): boolean {
     if (this.#leaderId !== undefined) return false;
     const others = this.members.others.filter((id) => this.members.isVoter(id));
-    return this.peers.noneKnowsLeader(others, this.id);
+    return this.peers.noneKnowsLeader(others);
   }
 
   /** Promises what a round asks for. The first that exceeds the durable record makes its answer wait for the disk. */

@@ -248,9 +248,12 @@ export class Elections {
     return members.isVoter(id) && members.others.length === 0;
   }
 
-  /** This node's place among the voters without `except`, by id. */
+  /** This node's place among the voters without `except`, by id, turned by the group's offset. A preference: nothing depends on it. */
   #rank(except: NodeId | undefined): number {
-    const { members, id } = this.#core;
-    return members.allVoters().filter((voter) => voter !== except && voter < id).length;
+    const { members, id, options } = this.#core;
+    const voters = members.allVoters().filter((voter) => voter !== except);
+    const place = voters.filter((voter) => voter < id).length;
+    const count = Math.max(1, voters.length);
+    return (place + count - (options.rankOffset % count)) % count;
   }
 }

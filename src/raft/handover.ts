@@ -87,11 +87,12 @@ export class Handover {
     this.#sendTimeoutNow(successor, false);
   }
 
-  /** The other voter with the longest log, then the freshest answer, then the lowest id. */
+  /** The other voter with the longest log, then the freshest answer, then the one that the group's offset prefers. */
   bestSuccessor(): NodeId | undefined {
-    const { members } = this.#core;
+    const { members, options } = this.#core;
+    const start = options.rankOffset % Math.max(1, members.others.length);
     let best: NodeId | undefined;
-    for (const id of members.others) {
+    for (const id of [...members.others.slice(start), ...members.others.slice(0, start)]) {
       if (members.isVoter(id) && (best === undefined || this.#isBetter(id, best))) best = id;
     }
     return best;

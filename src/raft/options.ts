@@ -26,6 +26,7 @@ export interface RaftOptionsInput {
   readonly leaseMs?: number | undefined;
   readonly driftBound?: number | undefined;
   readonly rankStepMs?: number | undefined;
+  readonly rankOffset?: number | undefined;
   readonly appendBytesMax?: number | undefined;
   readonly inflightBytesMax?: number | undefined;
   readonly logBytesMax?: number | undefined;
@@ -51,6 +52,7 @@ export function resolveRaftOptions(input: RaftOptionsInput): RaftOptions {
     leaseMs: input.leaseMs ?? electionTimeoutMinMs * 0.8,
     driftBound: input.driftBound ?? 0.05,
     rankStepMs: input.rankStepMs ?? 10,
+    rankOffset: input.rankOffset ?? 0,
     appendBytesMax: input.appendBytesMax ?? 1024 * 1024,
     inflightBytesMax: input.inflightBytesMax ?? 4 * 1024 * 1024,
     logBytesMax: input.logBytesMax ?? 256 * 1024 * 1024,
@@ -93,7 +95,15 @@ function checkTimes(options: RaftOptions): void {
       heartbeatMs, `rankStepMs (${rankStepMs}) must be above 0 and at most heartbeatMs (${heartbeatMs})`);
 }
 
-function checkBounds({ appendBytesMax, inflightBytesMax, logBytesMax, readsMax }: RaftOptions): void {
+function checkBounds({
+  appendBytesMax,
+  inflightBytesMax,
+  logBytesMax,
+  readsMax,
+  rankOffset,
+}: RaftOptions): void {
+  require(Number.isSafeInteger(rankOffset) &&
+    rankOffset >= 0, `rankOffset must be a whole number from 0, got ${rankOffset}`);
   requireCount('appendBytesMax', appendBytesMax);
   requireCount('inflightBytesMax', inflightBytesMax);
   requireCount('logBytesMax', logBytesMax);

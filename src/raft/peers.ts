@@ -45,11 +45,10 @@ export class Peers {
   }
 
   /** True if all are connected and none knows a leader but perhaps the earlier process of this node. */
-  noneKnowsLeader(ids: readonly NodeId[], self: NodeId): boolean {
+  noneKnowsLeader(ids: readonly NodeId[]): boolean {
     return ids.every((id) => {
       const peer = this.#peers.get(id);
-      if (peer === undefined || !peer.connected) return false;
-      return peer.hello.leaderId === undefined || peer.hello.leaderId === self;
+      return peer?.connected === true && !peer.hello.knowsLeader;
     });
   }
 

@@ -190,9 +190,10 @@ export interface PeerHello {
   readonly id: NodeId;
   readonly incarnation: Incarnation;
   readonly bootId: string;
-  /** True while the peer's directory holds no hard state and no entry. */
+  /** True while the peer hosts the group and its directory holds no record of it: no hard state and no entry. */
   readonly pristine: boolean;
-  readonly leaderId: NodeId | undefined;
+  /** It knows a leader, and not this node, whose earlier process it may still name. */
+  readonly knowsLeader: boolean;
 }
 
 /** A command batch to append; answered once through `Output.proposals`. */
@@ -317,6 +318,8 @@ export interface RaftOptions {
   readonly driftBound: number;
   /** Step between ranks in the early election, and the repeat interval of a sticky pre-vote. */
   readonly rankStepMs: number;
+  /** Turns the order of ranks, which is that of the ids, so that the groups of one cluster do not all prefer one leader; 0 for none. */
+  readonly rankOffset: number;
   readonly appendBytesMax: number;
   readonly inflightBytesMax: number;
   readonly logBytesMax: number;

@@ -1,12 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { InvalidArgumentError } from '../base/errors.ts';
-import { bootId, clusterId, incarnation, mainGroup, type NodeId } from '../base/ids.ts';
+import { InvalidArgumentError, InvalidOptionError } from '../base/errors.ts';
+import { bootId, clusterId, type GroupId, incarnation, mainGroup, type NodeId } from '../base/ids.ts';
 import { createQueueClient } from '../client/create-client.ts';
 import type { OpenEscrow } from '../client/escrows.ts';
 import type { Codec, Queue, QueueClient } from '../client/types.ts';
 import type { ClientAccount } from '../mesh/keyring.ts';
 import { createMesh } from '../mesh/mesh.ts';
+import { rankOffsetOf } from '../node/group-names.ts';
 import { Node, type NodeOptions } from '../node/node.ts';
 import { readLog } from '../node/read-log.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -14,7 +15,9 @@ import type { Logger } from '../ports/logger.ts';
 import type { Random } from '../ports/random.ts';
 import type { LoadedStorage, Storage } from '../ports/storage.ts';
 import type { Transport } from '../ports/transport.ts';
-import { Raft, type RaftOptionsInput, resolveRaftOptions } from '../raft/index.ts';
+import { Raft, type RaftOptions, type RaftOptionsInput, resolveRaftOptions } from '../raft/index.ts';
+import type { DurableState } from '../raft/types.ts';
+import { groupHellosMax } from '../wire/limits.ts';
 import { QueueMachine } from './queue-machine.ts';
 import { ServiceHub } from './service-hub.ts';
 
@@ -36,6 +39,8 @@ export interface NodeConfig {
   readonly cluster: string;
   /** The address book, this node included. */
   readonly peers: ReadonlyMap<NodeId, string>;
+  /** `main` first, each once; `main` alone unless given. See `groupsOf`. */
+  readonly groups?: readonly GroupId[] | undefined;
   readonly secrets: readonly string[];
   readonly clients: readonly ClientAccount[];
   readonly numbers: NodeNumbers;
@@ -92,7 +97,10 @@ export class RaftsmanNode extends Node {
 export interface AssembledNode {
   readonly node: RaftsmanNode;
   readonly service: ServiceHub;
+  /** Of `main`. */
   readonly machine: QueueMachine;
+  /** One per group. */
+  readonly machines: ReadonlyMap<GroupId, QueueMachine>;
 }
 
 /**
@@ -122,19 +130,20 @@ export async function assembleNode(config: NodeConfig, ports: NodePorts): Promis
 
 async function build(config: NodeConfig, ports: NodePorts, loaded: LoadedStorage): Promise<AssembledNode> {
   const { clock, random, logger } = ports;
-  const { id, cluster, peers, numbers } = config;
-  const options = resolveRaftOptions({
-    ...numbers,
-    id,
-    incarnation: loaded.identity.incarnation,
-    peers: [...peers.keys()],
-    random: () => random.next(),
-    mintClusterId: () => clusterId(hex(random.bytes(16))),
-  });
-  const durable = await readLog(ports.storage, loaded, mainGroup);
+  const { id, cluster, peers, groups: ids = [mainGroup] } = config;
+  const recorded = new Set(loaded.groups.map(({ group }) => group));
+  checkGroupCount(new Set([...ids, ...recorded]).size);
+  const durables = new Map<GroupId, DurableState>();
+  for (const group of ids) durables.set(group, await readLog(ports.storage, loaded, group));
+  const options = raftOptions(config, ports, loaded, mainGroup);
+  const machines = new Map(ids.map((group) => [group, new QueueMachine()]));
   const now = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
-  const core = new Raft(options, durable, now);
-  const machine = new QueueMachine();
+  const groups = [...machines].map(([group, machine]) => {
+    const durable = durables.get(group) ?? { hardState: undefined, entries: [] };
+    return { id: group, core: new Raft(raftOptions(config, ports, loaded, group), durable, now), machine };
+  });
+  const machine = machines.get(mainGroup);
+  if (machine === undefined) throw new InvalidArgumentError(`a node hosts the group ${mainGroup}`);
   const { incarnation: disk } = loaded.identity;
   const { heartbeatMs } = options;
   const mesh = createMesh({
@@ -152,8 +161,8 @@ async function build(config: NodeConfig, ports: NodePorts, loaded: LoadedStorage
     heartbeatMs,
     electionTimeoutMs: options.electionTimeoutMinMs,
     leaseMs: options.leaseMs,
-    pristine: loaded.pristine,
-    groups: [{ id: mainGroup, core, machine }],
+    recorded,
+    groups,
     mesh,
     beforeClose: async () => {
       await client?.close();
@@ -187,7 +196,33 @@ async function build(config: NodeConfig, ports: NodePorts, loaded: LoadedStorage
   if (loaded.tornBytes > 0) {
     logger.warn({ bytes: loaded.tornBytes }, 'cut the torn end of the log, as a crash leaves it');
   }
-  return { node, service, machine };
+  return { node, service, machine, machines };
+}
+
+/** The same for all groups but for the order of their candidates. */
+function raftOptions(
+  { id, peers, numbers, groups = [mainGroup] }: NodeConfig,
+  { random }: NodePorts,
+  loaded: LoadedStorage,
+  group: GroupId,
+): RaftOptions {
+  return resolveRaftOptions({
+    ...numbers,
+    id,
+    incarnation: loaded.identity.incarnation,
+    peers: [...peers.keys()],
+    rankOffset: rankOffsetOf(group, groups),
+    random: () => random.next(),
+    mintClusterId: () => clusterId(hex(random.bytes(16))),
+  });
+}
+
+/** A hello names them all. */
+function checkGroupCount(count: number): void {
+  if (count <= groupHellosMax) return;
+  throw new InvalidOptionError(
+    `groups and the records in the directory are of ${count} groups, and ${groupHellosMax} is the most: use another directory`,
+  );
 }
 
 function hex(bytes: Uint8Array): string {

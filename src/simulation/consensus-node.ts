@@ -88,7 +88,7 @@ export async function assembleConsensusNode(
     electionTimeoutMs: options.electionTimeoutMinMs,
     peers: [...peers.keys()],
     heartbeatMs,
-    pristine: loaded.pristine,
+    recorded: new Set(loaded.groups.map((group) => group.group)),
     groups: [{ id: mainGroup, core, machine }],
     mesh,
     storage,

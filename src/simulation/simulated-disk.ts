@@ -167,7 +167,8 @@ export class SimulatedStorage implements Storage {
     if (disk.identity.nodeId !== identity.nodeId || disk.identity.cluster !== identity.cluster) {
       return Promise.reject(new DirectoryMismatchError(`this disk belongs to ${disk.identity.nodeId}`));
     }
-    const groups: GroupState[] = [...disk.groups].map(([group, state]) => ({
+    const written = [...disk.groups].filter(([, state]) => !isEmpty(state));
+    const groups: GroupState[] = written.map(([group, state]) => ({
       group,
       hardState: state.hardState,
       firstIndex: 1,

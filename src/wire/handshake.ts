@@ -1,4 +1,5 @@
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
+import { assert } from '../base/assert.ts';
 import { ProtocolError } from '../base/errors.ts';
 import type { BootId, ClientId, ClusterId, Incarnation, NodeId } from '../base/ids.ts';
 import { readBin, readBool, readEnum, readInt, readOptional, readString, readTuple } from './fields.ts';
@@ -10,7 +11,7 @@ import {
   readName,
   readNodeId,
 } from './id-fields.ts';
-import { reportTextBytesMax } from './limits.ts';
+import { groupHellosMax, reportTextBytesMax } from './limits.ts';
 import { asBuffer, decodeStrict, encodeTuple } from './msgpack.ts';
 
 /** First field of the first frame on every link. */
@@ -47,16 +48,30 @@ export interface Proof {
   readonly mac: Uint8Array;
 }
 
+/** What a member says of one group: of those it hosts, and of those of which its directory holds records. */
+export interface GroupHello {
+  /** See `groupCode`. */
+  readonly code: number;
+  readonly hosted: boolean;
+  /** The directory holds a record of the group: it takes no part in founding it. */
+  readonly recorded: boolean;
+  /** It knows a leader of the group, and not the receiver. */
+  readonly knowsLeader: boolean;
+}
+
 /** What a member says of itself once the other side may know. */
 export interface PeerIdentity {
   readonly cluster: string;
+  /** Of `main`. */
   readonly clusterId: ClusterId | undefined;
   /** SHA-256 of the configured peer set, compared while neither side has a cluster id. */
   readonly peersHash: Uint8Array;
   readonly id: NodeId;
   readonly incarnation: Incarnation;
   readonly bootId: BootId;
-  readonly pristine: boolean;
+  /** Each code once. */
+  readonly groups: readonly GroupHello[];
+  /** Of `main`, as the two below. */
   readonly term: number;
   readonly leaderId: NodeId | undefined;
   /** Whom the sender believes to speak to. */
@@ -130,14 +145,14 @@ export function decodeProof(bytes: Uint8Array): Proof {
 }
 
 export function encodePeerIdentity(peer: PeerIdentity): Buffer {
-  const { cluster, clusterId, peersHash, id, incarnation, bootId, pristine, term, leaderId, to } = peer;
-  const lives = [id, incarnation, bootId, pristine];
+  const { cluster, clusterId, peersHash, id, incarnation, bootId, groups, term, leaderId, to } = peer;
+  const lives = [id, incarnation, bootId, encodeGroups(groups)];
   return encodeTuple([cluster, clusterId ?? null, asBuffer(peersHash), ...lives, term, leaderId ?? null, to]);
 }
 
 export function decodePeerIdentity(bytes: Uint8Array): PeerIdentity {
   const tuple = handshakeTuple(bytes, 'identity', 10);
-  const [cluster, clusterId, peersHash, id, life, boot, pristine, term, leaderId, to] = tuple;
+  const [cluster, clusterId, peersHash, id, life, boot, groups, term, leaderId, to] = tuple;
   return {
     cluster: readName(cluster, 'cluster'),
     clusterId: readOptional(clusterId, 'clusterId', readClusterId),
@@ -145,11 +160,40 @@ export function decodePeerIdentity(bytes: Uint8Array): PeerIdentity {
     id: readNodeId(id, 'id'),
     incarnation: readIncarnation(life, 'incarnation'),
     bootId: readBootId(boot, 'bootId'),
-    pristine: readBool(pristine, 'pristine'),
+    groups: decodeGroups(readBin(groups, 'groups', groupHellosMax * groupHelloBytes)),
     term: readInt(term, 'term'),
     leaderId: readOptional(leaderId, 'leaderId', readNodeId),
     to: readNodeId(to, 'to'),
   };
+}
+
+function encodeGroups(groups: readonly GroupHello[]): Buffer {
+  assert(groups.length <= groupHellosMax, 'a hello names a bounded number of groups');
+  const bytes = Buffer.alloc(groups.length * groupHelloBytes);
+  groups.forEach(({ code, hosted, recorded, knowsLeader }, place) => {
+    const at = bytes.writeUInt32BE(code, place * groupHelloBytes);
+    bytes[at] = (hosted ? 1 : 0) | (recorded ? 2 : 0) | (knowsLeader ? 4 : 0);
+  });
+  return bytes;
+}
+
+function decodeGroups(bytes: Buffer): readonly GroupHello[] {
+  if (bytes.length % groupHelloBytes !== 0) throw new ProtocolError('groups has a wrong length');
+  const groups: GroupHello[] = [];
+  const seen = new Set<number>();
+  for (let at = 0; at < bytes.length; at += groupHelloBytes) {
+    const code = bytes.readUInt32BE(at);
+    const flags = bytes[at + 4] ?? 0;
+    if (flags > 7 || seen.has(code)) throw new ProtocolError('groups is malformed');
+    seen.add(code);
+    groups.push({
+      code,
+      hosted: (flags & 1) !== 0,
+      recorded: (flags & 2) !== 0,
+      knowsLeader: (flags & 4) !== 0,
+    });
+  }
+  return groups;
 }
 
 export function encodeClientIdentity(client: ClientIdentity): Buffer {
@@ -194,6 +238,8 @@ export function decodeReady(bytes: Uint8Array): void {
   if (magic !== handshakeMagic) throw new ProtocolError('ready without the magic word');
 }
 
+/** A code and a byte of flags: 1 hosted, 2 recorded, 4 knowsLeader. */
+const groupHelloBytes = 5;
 const versionMaxMax = 65_535;
 const handshakeItemsMax = 32;
 const identityBytesMax = 2_048;

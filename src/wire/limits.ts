@@ -8,6 +8,8 @@ export const scanDepthMax = 16;
 export const scanItemsMax = 65_536;
 /** Longest text the other side may give as a reason or a name for reports, in bytes. */
 export const reportTextBytesMax = 256;
+/** Most groups that a hello may name: those that a node hosts, and others of which its directory holds records. */
+export const groupHellosMax = 128;
 /** Most members a membership may name. */
 export const membersMax = 63;
 /** Longest duration in a message: 24 days, what a timer can wait. */

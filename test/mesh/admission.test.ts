@@ -41,8 +41,15 @@ describe('admission', () => {
     const { one, two } = await meet(member, {});
     expect(one.events).toEqual(['up b']);
     expect(two.events).toEqual(['up a']);
-    expect(one.hellos[0]).toMatchObject({ id: 'b', pristine: true });
-    expect(two.hellos[0]).toMatchObject({ id: 'a', pristine: false });
+    const said = { hosted: true, knowsLeader: false };
+    expect(one.hellos[0]).toMatchObject({
+      id: 'b',
+      groups: new Map([['main', { ...said, recorded: false }]]),
+    });
+    expect(two.hellos[0]).toMatchObject({
+      id: 'a',
+      groups: new Map([['main', { ...said, recorded: true }]]),
+    });
   });
 
   it('tells a node that entry 1 does not name that it is unknown', async () => {

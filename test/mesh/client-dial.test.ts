@@ -42,7 +42,7 @@ async function connected(): Promise<{ world: MeshWorld; node: MeshNode; link: Au
   const node = world.node('a');
   node.mesh.setLocal({
     clusterId: clusterId('1'.repeat(32)),
-    pristine: false,
+    groups: new Map(),
     term: 4,
     leaderId: nodeId('b'),
   });

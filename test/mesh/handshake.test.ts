@@ -29,7 +29,7 @@ const intruder: PeerIdentity = {
   id: nodeId('b'),
   incarnation: lifeOf('b'),
   bootId: bootId('b'.repeat(16)),
-  pristine: true,
+  groups: [],
   term: 0,
   leaderId: undefined,
   to: nodeId('a'),
@@ -201,7 +201,7 @@ describe('the handshake', () => {
   it('refuses the node of another cluster that has the same name', async () => {
     node.mesh.setLocal({
       clusterId: clusterId('1'.repeat(32)),
-      pristine: false,
+      groups: new Map(),
       term: 3,
       leaderId: undefined,
     });

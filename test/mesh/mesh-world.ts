@@ -11,10 +11,17 @@ import {
 } from '../../src/base/ids.ts';
 import type { ClientAccount } from '../../src/mesh/keyring.ts';
 import { createMesh } from '../../src/mesh/mesh.ts';
-import type { ClientLink, LocalHello, Mesh, MeshProblem } from '../../src/mesh/types.ts';
+import type {
+  ClientLink,
+  LocalGroup,
+  LocalHello,
+  Mesh,
+  MeshPeer,
+  MeshProblem,
+} from '../../src/mesh/types.ts';
 import type { Logger } from '../../src/ports/logger.ts';
 import type { Transport } from '../../src/ports/transport.ts';
-import type { Message, PeerHello } from '../../src/raft/types.ts';
+import type { Message } from '../../src/raft/types.ts';
 import { MemoryNetwork } from '../../src/transport/memory/memory-network.ts';
 import { SeededRandom, VirtualClock } from './virtual-clock.ts';
 
@@ -55,7 +62,7 @@ export class MeshNode {
   readonly messages: { group: GroupId; from: NodeId; message: Message }[] = [];
   readonly services: { from: NodeId; text: string }[] = [];
   readonly clients: ClientLink[] = [];
-  readonly hellos: PeerHello[] = [];
+  readonly hellos: MeshPeer[] = [];
 
   constructor(id: NodeId, mesh: Mesh) {
     this.id = id;
@@ -124,7 +131,9 @@ export class MeshWorld {
       random: this.random,
       logger: silentLogger,
     });
-    if (settings.local !== undefined) mesh.setLocal(settings.local);
+    const { local = { clusterId: undefined, groups: mainOnly(false), term: 0, leaderId: undefined } } =
+      settings;
+    mesh.setLocal(local);
     if (settings.members !== undefined) mesh.setMembers(settings.members);
     return new MeshNode(nodeId(id), mesh);
   }
@@ -141,8 +150,13 @@ export function lifeOf(id: string, disk = 1): Incarnation {
   return incarnation(`${hexOf(id)}${disk.toString(16).padStart(14, '0')}`);
 }
 
+/** What a node says of its groups that hosts `main` alone. */
+export function mainOnly(recorded: boolean): ReadonlyMap<GroupId, LocalGroup> {
+  return new Map([[mainGroup, { hosted: true, recorded, leaderId: undefined }]]);
+}
+
 export function knownCluster(clusterId: ClusterId, term = 1): LocalHello {
-  return { clusterId, pristine: false, term, leaderId: undefined };
+  return { clusterId, groups: mainOnly(true), term, leaderId: undefined };
 }
 
 function hexOf(id: string): string {

@@ -31,6 +31,7 @@ async function setUp({ start = true }: { start?: boolean } = {}) {
     },
     turnEnded: () => Number.POSITIVE_INFINITY,
     heard: () => {},
+    unknownGroup: (id, from) => told.push(`unknown ${id} of ${from}`),
     transferEnded: (_group, ok, why) => told.push(`transfer ${ok}: ${why}`),
     slept: (forMs) => told.push(`slept ${forMs}`),
     stalled: (forMs) => told.push(`stalled ${forMs}`),
@@ -43,7 +44,7 @@ async function setUp({ start = true }: { start?: boolean } = {}) {
     id: nodeId('a'),
     heartbeatMs: 100,
     electionTimeoutMs: 1_000,
-    pristine: true,
+    recorded: new Set(),
     groups: [{ id: mainGroup, core, machine }],
     mesh,
     storage,
@@ -144,7 +145,7 @@ describe('a turn of the driver', () => {
 
   it('reports what is durable back to the core, and says it is no longer pristine', async () => {
     const { clock, core, mesh, storage, driver, group } = await setUp();
-    expect(mesh.hellos.at(-1)?.pristine).toBe(true);
+    expect(mesh.hellos.at(-1)?.groups.get(mainGroup)).toMatchObject({ hosted: true, recorded: false });
     become(core, { persist: { token: 7, hardState, truncateFrom: undefined, entries: [] } });
     driver.push(group, round);
     await clock.settle();
@@ -152,7 +153,7 @@ describe('a turn of the driver', () => {
     storage.complete();
     await clock.settle();
     expect(core.inputs.at(-1)).toEqual({ type: 'persisted', token: 7 });
-    expect(mesh.hellos.at(-1)?.pristine).toBe(false);
+    expect(mesh.hellos.at(-1)?.groups.get(mainGroup)).toMatchObject({ hosted: true, recorded: true });
   });
 
   it('reads both clocks anew for every step', async () => {

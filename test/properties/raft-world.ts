@@ -251,8 +251,8 @@ export class World {
     if (this.#isBlocked(a, b) || this.#isBlocked(b, a)) return;
     this.#after(this.between(0.1, 2), () => {
       if (a.raft === undefined || b.raft === undefined) return;
-      this.input(a, { type: 'peerUp', peer: this.#hello(b) });
-      this.input(b, { type: 'peerUp', peer: this.#hello(a) });
+      this.input(a, { type: 'peerUp', peer: this.#hello(b, a) });
+      this.input(b, { type: 'peerUp', peer: this.#hello(a, b) });
     });
   }
 
@@ -561,14 +561,15 @@ export class World {
     });
   }
 
-  #hello(machine: Machine): Extract<Input, { type: 'peerUp' }>['peer'] {
+  #hello(machine: Machine, to: Machine): Extract<Input, { type: 'peerUp' }>['peer'] {
     const { disk } = machine;
+    const leaderId = machine.raft?.view().leaderId;
     return {
       id: machine.id,
       incarnation: incarnationOf(machine.id),
       bootId: `${machine.id}.${machine.boot}`,
       pristine: disk.hardState === undefined && disk.entries.length === 0 && machine.flying.length === 0,
-      leaderId: machine.raft?.view().leaderId,
+      knowsLeader: leaderId !== undefined && leaderId !== to.id,
     };
   }
 

@@ -85,7 +85,7 @@ describe('votes', () => {
       incarnation: incarnation(c),
       bootId: 'b2' as never,
       pristine: true,
-      leaderId: undefined,
+      knowsLeader: false,
     };
     node.step({ type: 'peerUp', peer });
     expect(node.requestVote(b, 9)).toMatchObject({ rejected: 1, persist: undefined });
@@ -197,6 +197,30 @@ describe('stickiness and the early election', () => {
       node.step({ type: 'peerGone', peer: a });
       expect(node.output.deadlineMs - node.nowMs).toBe(delayMs);
     }
+  });
+
+  it('the ranks are turned by the offset of the group: another is the first, and everyone has a rank of its own', () => {
+    const ranks = (rankOffset: number) =>
+      [b, c].map((id) => {
+        const node = new Probe({ id, rankOffset });
+        node.hear(a, 1, 1);
+        node.step({ type: 'peerGone', peer: a });
+        return (node.output.deadlineMs - node.nowMs) / 10;
+      });
+    expect([0, 1, 2, 3].map(ranks)).toEqual([
+      [0, 1],
+      [1, 0],
+      [0, 1],
+      [1, 0],
+    ]);
+    const first = [0, 1, 2, 3].map((rankOffset) =>
+      [a, b, c].filter((id) => {
+        const node = new Probe({ pristine: true, id, rankOffset });
+        for (const other of [a, b, c]) if (other !== id) node.link(other, { pristine: true });
+        return node.output.deadlineMs === node.nowMs;
+      }),
+    );
+    expect(first).toEqual([[a], [b], [c], [a]]);
   });
 
   it('one that another still hears is not replaced: the pre-vote is refused as sticky and asked again every 10 ms for one election timeout', () => {
@@ -399,7 +423,7 @@ describe('bootstrap', () => {
     node.grantPreVote(b);
     node.step({ type: 'peerClosed', peer: c });
     const wiped = { id: c, incarnation: incarnation(e), bootId: bootId('c2') };
-    node.step({ type: 'peerUp', peer: { ...wiped, pristine: true, leaderId: undefined } });
+    node.step({ type: 'peerUp', peer: { ...wiped, pristine: true, knowsLeader: false } });
     node.sent = [];
     node.pass(100);
     expect(node.take('preVote')).toMatchObject([{ to: c, message: { bootstrapSet: setOf([a, b, c]) } }]);
@@ -420,7 +444,7 @@ describe('bootstrap', () => {
     left.append(a, 1, [0, 0], logOf([a, b, c], 1), 2);
     left.sync();
     const wiped = { id: a, incarnation: incarnation(e), bootId: bootId('a2') };
-    cutOff.step({ type: 'peerUp', peer: { ...wiped, pristine: true, leaderId: undefined } });
+    cutOff.step({ type: 'peerUp', peer: { ...wiped, pristine: true, knowsLeader: false } });
     cutOff.pass(100);
     cutOff.grantPreVote(a);
     for (const { to, message } of cutOff.take('preVote')) if (to === b) left.receive(c, message);

@@ -153,9 +153,10 @@ export class Probe {
   link(id: NodeId, hello: { pristine?: boolean; leaderId?: NodeId; boot?: string } = {}): Output {
     const bootId = bootIdOf(hello.boot ?? `${id}1`);
     const { pristine = false, leaderId } = hello;
+    const knowsLeader = leaderId !== undefined;
     return this.step({
       type: 'peerUp',
-      peer: { id, incarnation: incarnation(id), bootId, pristine, leaderId },
+      peer: { id, incarnation: incarnation(id), bootId, pristine, knowsLeader },
     });
   }
 

@@ -21,7 +21,7 @@ import {
   encodeReady,
   type PeerIdentity,
 } from '../../src/wire/handshake.ts';
-import { helloBytesMax } from '../../src/wire/limits.ts';
+import { groupHellosMax, helloBytesMax } from '../../src/wire/limits.ts';
 import { encodeTuple, type WireValue } from '../../src/wire/msgpack.ts';
 
 const nonce = Buffer.alloc(32, 7);
@@ -33,12 +33,15 @@ const peer: PeerIdentity = {
   id: nodeId('a'),
   incarnation: incarnation('0123456789abcdef'),
   bootId: bootId('fedcba9876543210'),
-  pristine: false,
+  groups: [
+    { code: 0, hosted: true, recorded: true, knowsLeader: false },
+    { code: 0xffff_ffff, hosted: false, recorded: true, knowsLeader: true },
+  ],
   term: 7,
   leaderId: nodeId('b'),
   to: nodeId('c'),
 };
-const unknown: PeerIdentity = { ...peer, clusterId: undefined, leaderId: undefined, pristine: true };
+const unknown: PeerIdentity = { ...peer, clusterId: undefined, leaderId: undefined, groups: [] };
 const node = {
   role: 'node' as const,
   cluster: 'test',
@@ -100,6 +103,12 @@ describe('handshake frames', () => {
     const long = 'n'.repeat(64);
     const identity = encodePeerIdentity({
       ...peer,
+      groups: Array.from({ length: groupHellosMax }, (_, code) => ({
+        code,
+        hosted: true,
+        recorded: true,
+        knowsLeader: true,
+      })),
       cluster: long,
       id: nodeId(long),
       leaderId: nodeId(long),
