@@ -90,7 +90,10 @@ export class ClientListener {
 
   #onPassed(accepted: Accepted, live: LiveLink): void {
     this.#handshakes.delete(live);
-    if (accepted.kind !== 'client') return live.end('notMember');
+    if (accepted.kind !== 'client') {
+      live.end('notMember');
+      return;
+    }
     const { account, may } = accepted.holder.account;
     const link = new AcceptedClientLink(live, { account, may, ...accepted.identity }, () => {
       this.#clients.delete(live);
