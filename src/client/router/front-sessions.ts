@@ -47,13 +47,13 @@ const noOrigin: Origin = { answer: () => {} };
 /** The sessions whose clients are connected here, shard by shard: their front renews them, ends them, and passes news on to them. */
 export class FrontSessions {
   readonly #submit: (frame: Buffer, origin: Origin) => void;
-  readonly #clientId: () => ClientId;
+  readonly #clientId: ClientId;
   readonly #clock: Clock;
   readonly #shards = new Map<number, ShardSessions>();
   readonly #renewals: Alarm;
 
   /** @param clientId - of the router's own links, in whose name renewals are sent. */
-  constructor(submit: (frame: Buffer, origin: Origin) => void, clientId: () => ClientId, clock: Clock) {
+  constructor(submit: (frame: Buffer, origin: Origin) => void, clientId: ClientId, clock: Clock) {
     this.#submit = submit;
     this.#clientId = clientId;
     this.#clock = clock;
@@ -146,7 +146,7 @@ export class FrontSessions {
     }
     for (let from = 0; from < heard.length; from += renewSessionsMax) {
       const some = heard.slice(from, from + renewSessionsMax);
-      const header = { ...ownHeader, kind: 'renew' as const, group: shard, client: this.#clientId() };
+      const header = { ...ownHeader, kind: 'renew' as const, group: shard, client: this.#clientId };
       this.#submit(encodeFrame(header, encodeAttachments(some)), noOrigin);
     }
   }

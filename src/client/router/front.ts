@@ -30,7 +30,7 @@ export interface FrontRouter {
 export interface FrontDeps {
   readonly router: FrontRouter;
   /** Of the router's own links. */
-  readonly clientId: () => ClientId;
+  readonly clientId: ClientId;
   readonly clock: Clock;
   readonly logger: Logger;
 }
