@@ -247,6 +247,31 @@ export class TooManyHopsError extends RaftsmanError {
   readonly code = 'TOO_MANY_HOPS';
 }
 
+/** The bucket holds a task or a remembered answer: it cannot change its owner. Nothing was changed. */
+export class BucketInUseError extends RaftsmanError {
+  override readonly name = 'BucketInUseError';
+  readonly code = 'BUCKET_IN_USE';
+  override readonly retryable = true;
+}
+
+/** The group's log has another map of this version, or belongs to another namespace, partition or shard. Nothing was changed. */
+export class ConflictingMapError extends RaftsmanError {
+  override readonly name = 'ConflictingMapError';
+  readonly code = 'CONFLICTING_MAP';
+}
+
+/** The group's log has a newer map. Nothing was changed. */
+export class LowerVersionError extends RaftsmanError {
+  override readonly name = 'LowerVersionError';
+  readonly code = 'LOWER_VERSION';
+}
+
+/** The request was asked about before it was applied: it was not, and never will be. */
+export class NeverAppliedError extends RaftsmanError {
+  override readonly name = 'NeverAppliedError';
+  readonly code = 'NEVER_APPLIED';
+}
+
 /** Something in the shard file that is wrong, and where. */
 export interface ShardFileProblem {
   /** Path in the file, as `namespaces.tokens.shards.tokens-1.number`; empty for the file as a whole. */

@@ -1,12 +1,16 @@
 import {
+  BucketInUseError,
   BusyError,
   ClientExpiredError,
   ClosedError,
   ConditionFailedError,
+  ConflictingMapError,
   DeadlineExceededError,
   ForbiddenError,
   InvalidArgumentError,
   LogFullError,
+  LowerVersionError,
+  NeverAppliedError,
   ProtocolError,
   type RaftsmanError,
   RequestIdReusedError,
@@ -41,6 +45,10 @@ const byStateMachine: { readonly [Code in RefusalCode]: (message: string) => Raf
   REQUEST_ID_REUSED: (message) => new RequestIdReusedError(message),
   REQUEST_SETTLED: (message) => new RequestSettledError(message),
   CLIENT_EXPIRED: (message) => new ClientExpiredError(message),
+  BUCKET_IN_USE: (message) => new BucketInUseError(message),
+  CONFLICTING_MAP: (message) => new ConflictingMapError(message),
+  LOWER_VERSION: (message) => new LowerVersionError(message),
+  NEVER_APPLIED: (message) => new NeverAppliedError(message),
 };
 
 const byService: {

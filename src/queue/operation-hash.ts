@@ -44,6 +44,9 @@ function addFields(hash: StateHash, operation: Operation): void {
     case 'setPolicy':
       hash.value(operation.policy);
       return;
+    case 'resolve':
+      hash.text(operation.id);
+      return;
     default:
       assertNever(operation);
   }

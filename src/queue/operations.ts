@@ -35,6 +35,8 @@ export function operate(parts: Parts, client: ClientId, operation: Operation, no
       return setProvider(parts, operation);
     case 'setPolicy':
       return setPolicy(parts, operation);
+    case 'resolve':
+      return refuse('NEVER_APPLIED', 'the request was not applied and never will be');
     default:
       return assertNever(operation);
   }

@@ -33,11 +33,8 @@ export class Outcomes {
 
   /** Tells the holder that its lease ended; the caller decides what follows. */
   tellHolder(slot: number, why: 'put' | 'ttr' | 'session'): void {
-    const session = this.#leases.holder(slot).id;
-    const queue = this.#queues.of(slot).name;
-    this.#events.leaseLost({
-      session,
-      queue,
+    this.#events.leaseLost(this.#leases.holder(slot), {
+      queue: this.#queues.of(slot).name,
       id: this.#tasks.id(slot),
       fence: this.#tasks.fence[slot]!,
       why,

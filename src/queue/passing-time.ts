@@ -47,7 +47,7 @@ export function endSession(parts: Parts, sessionSlot: number, nowMs: number): nu
   const session = parts.sessions.at(sessionSlot);
   const count = parts.outcomes.endLeasesOf(session, nowMs);
   parts.sessions.delete(session);
-  parts.events.sessionEnded(session.id);
+  parts.events.sessionEnded(session);
   return count;
 }
 

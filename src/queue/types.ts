@@ -1,4 +1,5 @@
 import type { ClientId, NodeId, SessionId } from '../base/ids.ts';
+import type { BucketRange, EpochRange, MapName } from '../sharding/types.ts';
 
 /** `static`: the refresh token stays valid. `rotating`: each use buys a new one and a second use revokes the family. */
 export type ProviderKind = 'static' | 'rotating';
@@ -95,7 +96,12 @@ export type Operation =
       readonly provider: string;
       readonly settings: Provider;
     }
-  | { readonly type: 'setPolicy'; readonly queue: string; readonly policy: Omit<Policy, 'version'> };
+  | { readonly type: 'setPolicy'; readonly queue: string; readonly policy: Omit<Policy, 'version'> }
+  /**
+   * What became of the request that has this one's id? Its answer if it was applied; if not, it is refused from now on, as this
+   * is. `queue` and `id` are those of the request, `id` empty for one without a key.
+   */
+  | { readonly type: 'resolve'; readonly queue: string; readonly id: string };
 
 /** A request of a client: applied once, answered the same each time. */
 export interface Request {
@@ -105,7 +111,26 @@ export interface Request {
   readonly settledUpTo: number;
   /** A take that the leader asks again while it waits: finding nothing is not its answer yet. */
   readonly mayWait: boolean;
+  /** Version of the shard map by which it was sent here; 0 by one that knows no shards. */
+  readonly mapVersion: number;
 }
+
+/** A change of what the group owns. Idempotent: the same claim twice is one. */
+export type Claim =
+  /** This group, which is the shard `shard`, owns these buckets from now on, each under its epoch. */
+  | {
+      readonly type: 'own';
+      readonly map: MapName;
+      readonly shard: string;
+      readonly ranges: readonly EpochRange[];
+    }
+  /** This group owns these buckets no longer, or promises never to have: `to` may. All or none. */
+  | {
+      readonly type: 'disown';
+      readonly map: MapName;
+      readonly to: string;
+      readonly ranges: readonly BucketRange[];
+    };
 
 /** One command of the log. `at` is the stamp of the entry it stands in. */
 export type QueueCommand =
@@ -128,6 +153,14 @@ export type QueueCommand =
     }
   /** Reader found it expired. */
   | { readonly type: 'want'; readonly queue: string; readonly id: string }
+  | { readonly type: 'claim'; readonly claim: Claim }
+  /** The client has the answers of this stream up to there: they need not be remembered. */
+  | {
+      readonly type: 'settle';
+      readonly client: ClientId;
+      readonly stream: number;
+      readonly settledUpTo: number;
+    }
   /** Lets log time pass when nothing else is written: bands advance, delays, leases, sessions and clients end, in slices. */
   | { readonly type: 'tick' };
 
@@ -158,7 +191,11 @@ export type RefusalCode =
   | 'BUSY'
   | 'REQUEST_ID_REUSED'
   | 'REQUEST_SETTLED'
-  | 'CLIENT_EXPIRED';
+  | 'CLIENT_EXPIRED'
+  | 'BUCKET_IN_USE'
+  | 'CONFLICTING_MAP'
+  | 'LOWER_VERSION'
+  | 'NEVER_APPLIED';
 
 export type QueueResult =
   | { readonly type: 'refused'; readonly code: RefusalCode; readonly message: string }
@@ -169,7 +206,22 @@ export type QueueResult =
   /** `registration`: unique to the time since the client was last unknown; no row remembers requests of an earlier one, so repeating those would execute them. */
   | { readonly type: 'attached'; readonly attachment: number; readonly registration: number }
   /** More is due than one slice: tick again at once. */
-  | { readonly type: 'ticked'; readonly more: boolean };
+  | { readonly type: 'ticked'; readonly more: boolean }
+  | { readonly type: 'owned'; readonly version: number }
+  /** `epochs`: the highest that this group has seen of each bucket it was asked about. */
+  | { readonly type: 'disowned'; readonly version: number; readonly epochs: readonly EpochRange[] }
+  /** The key's bucket is not served here, or not to a request of so old a map; nothing was done and nothing is remembered. */
+  | ({ readonly type: 'redirected' } & Redirect);
+
+/** Where a request should go instead. */
+export interface Redirect {
+  /** `frozen`: nobody told this group yet who owns the bucket under the map of the request. */
+  readonly why: 'wrongShard' | 'frozen';
+  /** The owner's name as far as this group's log says; undefined when it says nothing. */
+  readonly owner: string | undefined;
+  /** The newest map version in this group's log; 0 for none. */
+  readonly version: number;
+}
 
 /** A task as `get` answers it. */
 export interface TaskView {
@@ -205,4 +257,18 @@ export interface QueueEvents {
     readonly why: 'put' | 'ttr' | 'session';
   }[];
   readonly sessionsEnded: readonly SessionId[];
+  /** Of every session named above: whose it was, and who its gateway was, when the entry was applied. */
+  readonly holders: ReadonlyMap<SessionId, { readonly client: ClientId; readonly gateway: NodeId }>;
+}
+
+/** What the group's log says that it owns. Ranges are ascending and disjoint, as few as there can be. */
+export interface OwnershipView {
+  /** The newest map it was told of; undefined for a group that was never told of one: it serves every key, and no sharded client. */
+  readonly map: MapName | undefined;
+  /** The shard that this group is; undefined until it owned something. */
+  readonly shard: string | undefined;
+  readonly owned: readonly EpochRange[];
+  readonly ceded: readonly (EpochRange & { readonly owner: string })[];
+  /** Buckets that hold a task or a remembered answer: those cannot move. */
+  readonly occupied: readonly BucketRange[];
 }

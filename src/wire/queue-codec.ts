@@ -1,19 +1,20 @@
 import { Buffer } from 'node:buffer';
 import { assertNever } from '../base/assert.ts';
 import { ProtocolError } from '../base/errors.ts';
-import { clientId, type SessionId } from '../base/ids.ts';
+import { type ClientId, clientId, type SessionId } from '../base/ids.ts';
 import type { QueueCommand } from '../queue/types.ts';
 import { readSafe, writeSafe } from './client-header.ts';
 import { readBin, readEnum, readInt, readList, readTuple } from './fields.ts';
 import { readNodeId } from './id-fields.ts';
 import { asBuffer, decodeStrict, encodeTuple, type WireValue } from './msgpack.ts';
 import { decodeOperation, encodeOperation, readSession, readText, sessionToWire } from './queue-operation.ts';
+import { claimFromTuple, claimToTuple } from './shard-frames.ts';
 
 const sessionsMax = 4_096;
 
 /** First byte of a command: a request keeps its operation's bytes as the client sent them; `waiting` is one that may wait. */
 const commandTags = { request: 1, other: 2, waiting: 3 } as const;
-const requestBytes = 1 + 16 + 4 + 8 + 8;
+const requestBytes = 1 + 16 + 4 + 8 + 8 + 4;
 
 /** A request as a command of the log, around the operation's own bytes. */
 export function encodeRequest(
@@ -23,6 +24,7 @@ export function encodeRequest(
     readonly seq: number;
     readonly settledUpTo: number;
     readonly mayWait: boolean;
+    readonly mapVersion: number;
   },
   operation: Uint8Array,
 ): Buffer {
@@ -32,6 +34,7 @@ export function encodeRequest(
   command.writeUInt32BE(request.stream, 17);
   writeSafe(command, 21, request.seq);
   writeSafe(command, 29, request.settledUpTo);
+  command.writeUInt32BE(request.mapVersion, 37);
   command.set(operation, requestBytes);
   return command;
 }
@@ -57,12 +60,13 @@ export function decodeCommand(bytes: Uint8Array): QueueCommand {
       seq: readSafe(command, 21),
       settledUpTo: readSafe(command, 29),
       mayWait,
+      mapVersion: command.readUInt32BE(37),
     },
     operation: decodeOperation(command.subarray(requestBytes)),
   };
 }
 
-const commandTypes = ['attach', 'detach', 'renew', 'want', 'tick'] as const;
+const commandTypes = ['attach', 'detach', 'renew', 'want', 'tick', 'claim', 'settle'] as const;
 
 function commandTuple(command: Exclude<QueueCommand, { type: 'request' }>): readonly WireValue[] {
   const code = commandTypes.indexOf(command.type);
@@ -87,6 +91,10 @@ function commandTuple(command: Exclude<QueueCommand, { type: 'request' }>): read
       return [code, command.queue, command.id];
     case 'tick':
       return [code];
+    case 'claim':
+      return [code, claimToTuple(command.claim)];
+    case 'settle':
+      return [code, clientToWire(command.client), command.stream, command.settledUpTo];
     default:
       return assertNever(command);
   }
@@ -100,7 +108,7 @@ function commandFromTuple(value: unknown): QueueCommand {
       const [, client, session, gateway, workerId] = readTuple(tuple, type, 5);
       return {
         type,
-        client: clientId(readBin(client, 'client', 16, 16).toString('hex')),
+        client: readClient(client, 'client'),
         session: readSession(session, 'session'),
         gateway: readNodeId(gateway, 'gateway'),
         workerId: readText(workerId, 'workerId'),
@@ -129,6 +137,19 @@ function commandFromTuple(value: unknown): QueueCommand {
     case 'tick':
       readTuple(tuple, type, 1);
       return { type };
+    case 'claim': {
+      const [, claim] = readTuple(tuple, type, 2);
+      return { type, claim: claimFromTuple(claim, 'claim') };
+    }
+    case 'settle': {
+      const [, client, stream, settledUpTo] = readTuple(tuple, type, 4);
+      return {
+        type,
+        client: readClient(client, 'client'),
+        stream: readInt(stream, 'stream', 0, 0xffff_ffff),
+        settledUpTo: readInt(settledUpTo, 'settledUpTo'),
+      };
+    }
     default:
       return assertNever(type);
   }
@@ -143,6 +164,10 @@ export function readAttachments(
     const [session, attachment] = readTuple(item, name, 2);
     return { session: readSession(session, 'session'), attachment: readInt(attachment, 'attachment') };
   });
+}
+
+function readClient(value: unknown, what: string): ClientId {
+  return clientId(readBin(value, what, 16, 16).toString('hex'));
 }
 
 function clientToWire(client: string): Buffer {

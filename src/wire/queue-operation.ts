@@ -23,6 +23,7 @@ export const operationCodes: { readonly [Type in Operation['type']]: number } = 
   bury: 6,
   setProvider: 7,
   setPolicy: 8,
+  resolve: 9,
 };
 const operationOfCode: ReadonlyMap<unknown, Operation['type']> = new Map(
   Object.entries(operationCodes).map(([type, code]) => [code, type as Operation['type']]),
@@ -104,6 +105,8 @@ function operationFields(operation: Operation): readonly WireValue[] {
       const { leadMs, urgentMs, urgentShare, sessionTimeoutMs, clientTimeoutMs } = operation.policy;
       return [operation.queue, leadMs, urgentMs, urgentShare, sessionTimeoutMs, clientTimeoutMs];
     }
+    case 'resolve':
+      return [operation.queue, operation.id];
     default:
       return assertNever(operation);
   }
@@ -152,6 +155,10 @@ function operationFromFields(type: Operation['type'], tuple: readonly unknown[])
       return readSetProvider(tuple);
     case 'setPolicy':
       return readSetPolicy(tuple);
+    case 'resolve': {
+      const [, queue, id] = readTuple(tuple, type, 3);
+      return { type, queue: readText(queue, 'queue'), id: readText(id, 'id') };
+    }
     default:
       return assertNever(type);
   }

@@ -5,6 +5,7 @@ import type {
   LeasedTask,
   QueueResult,
   QueueStats,
+  Redirect,
   RefusalCode,
   TaskState,
   TaskView,
@@ -12,11 +13,22 @@ import type {
 import { readBin, readBool, readEnum, readInt, readList, readOptional, readTuple } from './fields.ts';
 import { asBuffer, decodeStrict, encodeTuple, type WireValue } from './msgpack.ts';
 import { readText } from './queue-operation.ts';
+import { packNumbers, readRows } from './shard-frames.ts';
 
 const tasksMax = 1_000;
 const payloadBytesMax = 2 * 1024 * 1024;
 
-const resultTypes = ['refused', 'put', 'taken', 'done', 'attached', 'ticked'] as const;
+const resultTypes = [
+  'refused',
+  'put',
+  'taken',
+  'done',
+  'attached',
+  'ticked',
+  'owned',
+  'disowned',
+  'redirected',
+] as const;
 const refusalCodes: readonly RefusalCode[] = [
   'STALE_LEASE',
   'TASK_NOT_FOUND',
@@ -27,8 +39,14 @@ const refusalCodes: readonly RefusalCode[] = [
   'REQUEST_ID_REUSED',
   'REQUEST_SETTLED',
   'CLIENT_EXPIRED',
+  'BUCKET_IN_USE',
+  'CONFLICTING_MAP',
+  'LOWER_VERSION',
+  'NEVER_APPLIED',
 ];
 const takenCode = resultTypes.indexOf('taken');
+const redirectedCode = resultTypes.indexOf('redirected');
+const whys = ['wrongShard', 'frozen'] as const;
 const taskStates: readonly TaskState[] = ['ready', 'delayed', 'taken', 'suspect', 'buried'];
 
 /** The state machine's answer as it goes to the client, untouched by whoever passes it on. */
@@ -67,6 +85,23 @@ export function decodeResult(bytes: Uint8Array): QueueResult {
     case 'ticked':
       readTuple(tuple, type, 2);
       return { type, more: readBool(tuple[1], 'more') };
+    case 'owned':
+      readTuple(tuple, type, 2);
+      return { type, version: readInt(tuple[1], 'version') };
+    case 'disowned': {
+      readTuple(tuple, type, 3);
+      const rows = readRows(tuple[2], 'epochs', 3);
+      const epochs = rows.map(([from = 0, to = 0, epoch = 0]) => ({ from, to, epoch }));
+      return { type, version: readInt(tuple[1], 'version'), epochs };
+    }
+    case 'redirected':
+      readTuple(tuple, type, 4);
+      return {
+        type,
+        why: readEnum(tuple[1], 'why', whys),
+        owner: readOptional(tuple[2], 'owner', readText),
+        version: readInt(tuple[3], 'version'),
+      };
     default:
       return assertNever(type);
   }
@@ -75,6 +110,13 @@ export function decodeResult(bytes: Uint8Array): QueueResult {
 /** True for the bytes of a take that found nothing: the answer that a waiting take does not settle for. */
 export function isEmptyTake(result: Uint8Array): boolean {
   return result[0] === 0x93 && result[1] === takenCode && result[2] === 0x90;
+}
+
+/** What the bytes of a result say about another shard; undefined, after one look at two bytes, for any other result. */
+export function redirectOf(result: Uint8Array): Redirect | undefined {
+  if (result[0] !== 0x94 || result[1] !== redirectedCode) return undefined;
+  const decoded = decodeResult(result);
+  return decoded.type === 'redirected' ? decoded : undefined;
 }
 
 /** What a read found, with its age; undefined for no such task. */
@@ -160,6 +202,12 @@ function resultFields(result: QueueResult): readonly WireValue[] {
       return [result.attachment, result.registration];
     case 'ticked':
       return [result.more];
+    case 'owned':
+      return [result.version];
+    case 'disowned':
+      return [result.version, packNumbers(result.epochs.flatMap(({ from, to, epoch }) => [from, to, epoch]))];
+    case 'redirected':
+      return [whys.indexOf(result.why), result.owner ?? null, result.version];
     default:
       return assertNever(result);
   }

@@ -199,14 +199,15 @@ function readName(value: unknown, what: string): string {
   return text;
 }
 
-function packNumbers(numbers: readonly number[]): Buffer {
+/** As rows of ranges travel: unsigned 32-bit integers, big-endian. */
+export function packNumbers(numbers: readonly number[]): Buffer {
   const bytes = Buffer.allocUnsafe(numbers.length * 4);
   for (const [at, number] of numbers.entries()) bytes.writeUInt32BE(number, at * 4);
   return bytes;
 }
 
 /** Rows of numbers of which the first two are a range of buckets. */
-function readRows(value: unknown, what: string, width: number): readonly (readonly number[])[] {
+export function readRows(value: unknown, what: string, width: number): readonly (readonly number[])[] {
   const bytes = asBuffer(readBin(value, what, bucketsMax * width * 4));
   if (bytes.length % (width * 4) !== 0) throw new ProtocolError(`${what} ends early`);
   const rows: number[][] = [];

@@ -150,6 +150,7 @@ export class QueueOracle {
       this.clientTimeoutMs = operation.policy.clientTimeoutMs;
       return { type: 'done' };
     }
+    if (operation.type === 'resolve') return no('NEVER_APPLIED');
     const task = this.task(operation.queue, operation.id);
     if (task === undefined) return no('TASK_NOT_FOUND');
     if (task.fence !== operation.fence) return no('STALE_LEASE');

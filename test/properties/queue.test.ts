@@ -155,7 +155,7 @@ class Generator {
     const settledUpTo = Math.max(0, seq - 1 - this.random.below(6));
     const command = {
       type: 'request',
-      request: { client, stream, seq, settledUpTo, mayWait: this.random.chance(50) },
+      request: { client, stream, seq, settledUpTo, mayWait: this.random.chance(50), mapVersion: 0 },
       operation: this.operation(),
     } as const;
     this.sent.push(command);

@@ -54,7 +54,15 @@ export class Bench {
   }
 
   requestAs(request: Partial<Request>, operation: Operation): QueueResult {
-    const complete = { client: this.client, stream: 0, seq: 1, settledUpTo: 0, mayWait: false, ...request };
+    const complete = {
+      client: this.client,
+      stream: 0,
+      seq: 1,
+      settledUpTo: 0,
+      mayWait: false,
+      mapVersion: 0,
+      ...request,
+    };
     return this.command({ type: 'request', request: complete, operation });
   }
 

@@ -138,7 +138,14 @@ describe('a client', () => {
     const clients = new Clients();
     const take = takeOf(sessionId('s1'), 1);
     const admit = (client: number, seq: number): boolean => {
-      const request = { client: clientId(`c${client}`), stream: 1, seq, settledUpTo: 0, mayWait: false };
+      const request = {
+        client: clientId(`c${client}`),
+        stream: 1,
+        seq,
+        settledUpTo: 0,
+        mayWait: false,
+        mapVersion: 0,
+      };
       const admission = clients.admit(request, take);
       if ('answer' in admission) return false;
       admission.remember({ type: 'done' });

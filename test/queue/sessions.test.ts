@@ -177,7 +177,14 @@ describe('a mass release', () => {
     bench.nowMs += 1_000;
     expect(bench.tick()).toBe(true);
     expect(bench.state.stats(queue).bands).toEqual({ urgent: 904, expired: 4_096, ahead: 0 });
-    const request = { client: bench.client, stream: 9, seq: 1, settledUpTo: 0, mayWait: false };
+    const request = {
+      client: bench.client,
+      stream: 9,
+      seq: 1,
+      settledUpTo: 0,
+      mayWait: false,
+      mapVersion: 0,
+    };
     const take = { type: 'request', request, operation: takeOf(bench.session, 1) } as const;
     expect(bench.command(take)).toMatchObject({ tasks: [{ id: `t${4_096 + 256}` }] });
   });
@@ -188,7 +195,12 @@ describe('events', () => {
     const bench = new Bench();
     bench.put('a');
     expect(bench.state.takeEvents().ready.size).toBe(1);
-    expect(bench.state.takeEvents()).toEqual({ ready: new Set(), leasesLost: [], sessionsEnded: [] });
+    expect(bench.state.takeEvents()).toEqual({
+      ready: new Set(),
+      leasesLost: [],
+      sessionsEnded: [],
+      holders: new Map(),
+    });
     bench.request({ ...putOf('b', bench.nowMs), expiresAtMs: bench.nowMs + 60 * minute });
     expect(bench.state.takeEvents().ready.size).toBe(0);
   });

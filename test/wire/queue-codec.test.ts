@@ -11,6 +11,7 @@ import {
   encodeResult,
   encodeStats,
   isEmptyTake,
+  redirectOf,
 } from '../../src/wire/queue-result.ts';
 import { commands, id, operations, results, safeInt, taskStates } from './queue-values.ts';
 
@@ -53,7 +54,7 @@ describe('operations, commands and results', () => {
       fc.property(operations, (operation) => {
         const bytes = encodeOperation(operation);
         const command = encodeRequest(
-          { client: 'ab'.repeat(16), stream: 1, seq: 2, settledUpTo: 1, mayWait: false },
+          { client: 'ab'.repeat(16), stream: 1, seq: 2, settledUpTo: 1, mayWait: false, mapVersion: 3 },
           bytes,
         );
         expect(command.subarray(command.length - bytes.length).equals(bytes)).toBe(true);
@@ -82,6 +83,15 @@ describe('operations, commands and results', () => {
       }),
     );
     expect(isEmptyTake(encodeResult({ type: 'taken', tasks: [], atMs: 5 }))).toBe(true);
+  });
+
+  it('tell a redirect from any other result by its bytes, and what it says', () => {
+    fc.assert(
+      fc.property(results, (result) => {
+        expect(redirectOf(encodeResult(result))).toEqual(result.type === 'redirected' ? result : undefined);
+      }),
+    );
+    expect(redirectOf(new Uint8Array(0))).toBeUndefined();
   });
 });
 

@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { clientId, type NodeId, nodeId, type SessionId, sessionId } from '../../src/base/ids.ts';
-import type { Operation, QueueCommand, QueueResult, RefusalCode, TaskState } from '../../src/queue/types.ts';
+import type {
+  Claim,
+  Operation,
+  QueueCommand,
+  QueueResult,
+  RefusalCode,
+  TaskState,
+} from '../../src/queue/types.ts';
 
 /** Arbitrary values of the queue, for the round trips of their encodings. */
 
@@ -73,6 +80,24 @@ export const operations: fc.Arbitrary<Operation> = fc.oneof(
       clientTimeoutMs: safeInt,
     }),
   }),
+  fc.record({ type: fc.constant('resolve' as const), queue: id, id }),
+);
+
+const uint32 = fc.oneof(fc.nat(20), fc.constantFrom(2 ** 31, 2 ** 32 - 1));
+const ends = fc.tuple(fc.nat(65_535), fc.nat(65_535));
+const range = ends.map(([one, other]) => ({ from: Math.min(one, other), to: Math.max(one, other) }));
+const epochs = fc.tuple(range, uint32).map(([each, epoch]) => ({ ...each, epoch }));
+const shard = fc.constantFrom('tokens-1', 'b');
+const map = fc.record({
+  namespace: fc.constantFrom('tokens', 'default'),
+  version: uint32,
+  digest: uint32,
+  partitioner: fc.constantFrom('buckets' as const, 'sumbur' as const, 'tarantoolGuava' as const),
+  bucketCount: fc.integer({ min: 1, max: 65_536 }),
+});
+const claims: fc.Arbitrary<Claim> = fc.oneof(
+  fc.record({ type: fc.constant('own' as const), map, shard, ranges: fc.array(epochs) }),
+  fc.record({ type: fc.constant('disown' as const), map, to: shard, ranges: fc.array(range) }),
 );
 
 export const commands: fc.Arbitrary<QueueCommand> = fc.oneof(
@@ -84,6 +109,7 @@ export const commands: fc.Arbitrary<QueueCommand> = fc.oneof(
       seq: safeInt,
       settledUpTo: safeInt,
       mayWait: fc.boolean(),
+      mapVersion: uint32,
     }),
     operation: operations,
   }),
@@ -102,6 +128,13 @@ export const commands: fc.Arbitrary<QueueCommand> = fc.oneof(
   }),
   fc.record({ type: fc.constant('want' as const), queue: id, id }),
   fc.record({ type: fc.constant('tick' as const) }),
+  fc.record({ type: fc.constant('claim' as const), claim: claims }),
+  fc.record({
+    type: fc.constant('settle' as const),
+    client: hex16.map(clientId),
+    stream: uint32,
+    settledUpTo: safeInt,
+  }),
 );
 
 const codes: readonly RefusalCode[] = [
@@ -110,6 +143,10 @@ const codes: readonly RefusalCode[] = [
   'CONDITION_FAILED',
   'INVALID_ARGUMENT',
   'TOO_LARGE',
+  'BUCKET_IN_USE',
+  'CONFLICTING_MAP',
+  'LOWER_VERSION',
+  'NEVER_APPLIED',
 ];
 
 export const results: fc.Arbitrary<QueueResult> = fc.oneof(
@@ -137,6 +174,14 @@ export const results: fc.Arbitrary<QueueResult> = fc.oneof(
   fc.record({ type: fc.constant('done' as const) }),
   fc.record({ type: fc.constant('attached' as const), attachment: safeInt, registration: safeInt }),
   fc.record({ type: fc.constant('ticked' as const), more: fc.boolean() }),
+  fc.record({ type: fc.constant('owned' as const), version: safeInt }),
+  fc.record({ type: fc.constant('disowned' as const), version: safeInt, epochs: fc.array(epochs) }),
+  fc.record({
+    type: fc.constant('redirected' as const),
+    why: fc.constantFrom('wrongShard' as const, 'frozen' as const),
+    owner: fc.option(shard, { nil: undefined }),
+    version: safeInt,
+  }),
 );
 
 export const taskStates: fc.Arbitrary<TaskState> = fc.constantFrom(
