@@ -1,7 +1,11 @@
 import { type NodeId, nodeId } from '../../src/base/ids.ts';
+import { groupsOf } from '../../src/node/group-names.ts';
 import type { Node } from '../../src/node/node.ts';
 import type { Clock, Scheduled } from '../../src/ports/clock.ts';
+import type { Logger } from '../../src/ports/logger.ts';
 import type { Random } from '../../src/ports/random.ts';
+import type { StorageWrite } from '../../src/ports/storage.ts';
+import type { Link, Transport } from '../../src/ports/transport.ts';
 import { type AssembledNode, assembleNode, type NodeNumbers } from '../../src/service/assemble-node.ts';
 import { MemoryDisk } from '../../src/storage/memory/memory-disk.ts';
 import { MemoryStorage } from '../../src/storage/memory/memory-storage.ts';
@@ -17,18 +21,25 @@ export class Cluster {
   readonly network: MemoryNetwork = new MemoryNetwork(this.clock);
   readonly disks: Map<string, MemoryDisk> = new Map();
   readonly running: Map<string, AssembledNode> = new Map();
+  /** Every batch that was handed to a disk, and every frame that left over a link, since the list was last emptied. */
+  appends: { readonly id: string; readonly batch: readonly StorageWrite[] }[] = [];
+  frames: { readonly id: string; readonly link: Link; readonly frame: Uint8Array }[] = [];
+  readonly warnings: string[] = [];
   readonly #processes = new Map<string, ProcessClock>();
   readonly #ids: readonly string[];
   readonly #numbers: NodeNumbers;
+  readonly #groups: readonly string[];
+  #startCount = 0;
 
-  constructor(size: number, numbers: NodeNumbers = {}) {
+  constructor(size: number, numbers: NodeNumbers = {}, groups: readonly string[] = []) {
+    this.#groups = groups;
     this.#ids = ['a', 'b', 'c', 'd', 'e'].slice(0, size);
     this.#numbers = numbers;
     for (const id of this.#ids) this.disks.set(id, new MemoryDisk());
   }
 
-  static async started(size: number, numbers?: NodeNumbers): Promise<Cluster> {
-    const cluster = new Cluster(size, numbers);
+  static async started(size: number, numbers?: NodeNumbers, groups?: readonly string[]): Promise<Cluster> {
+    const cluster = new Cluster(size, numbers, groups);
     for (const id of cluster.#ids) await cluster.start(id);
     await cluster.clock.advance(500);
     return cluster;
@@ -49,7 +60,7 @@ export class Cluster {
 
   async start(
     id: string,
-    { wallOffsetMs = 0, writeMs = 0, peerIds = this.#ids }: ProcessOptions = {},
+    { wallOffsetMs = 0, writeMs = 0, peerIds = this.#ids, groups = this.#groups }: ProcessOptions = {},
   ): Promise<Node> {
     const process = new ProcessClock(this.clock, wallOffsetMs);
     this.#processes.set(id, process);
@@ -60,23 +71,57 @@ export class Cluster {
       id: nodeId(id),
       cluster: 'test',
       peers,
+      groups: groupsOf(groups),
       secrets: [secret],
       clients: [],
       numbers: this.#numbers,
     };
+    const storage = new MemoryStorage({
+      disk: this.disks.get(id)!,
+      schedule: (run) => void (writeMs > 0 ? process.after(writeMs, run) : process.soon(run)),
+    });
+    const append = storage.append.bind(storage);
+    storage.append = (batch, done) => {
+      this.appends.push({ id, batch });
+      append(batch, done);
+    };
+    const logger: Logger = { ...quiet, warn: (_data, message) => this.warnings.push(`${id}: ${message}`) };
     const starting = assembleNode(config, {
-      transport: this.network.transport(id),
-      storage: new MemoryStorage({
-        disk: this.disks.get(id)!,
-        schedule: (run) => void (writeMs > 0 ? process.after(writeMs, run) : process.soon(run)),
-      }),
+      transport: this.#watched(id),
+      storage,
       clock: process,
-      random: seeded(id),
-      logger: quiet,
+      random: seeded(id, this.#startCount++),
+      logger,
     });
     const assembled = await this.settled(starting);
     this.running.set(id, assembled);
     return assembled.node;
+  }
+
+  /** A transport whose frames are counted; signs of life are not. */
+  #watched(id: string): Transport {
+    const inner = this.network.transport(id);
+    const watch = (link: Link): Link => {
+      const send = link.send.bind(link);
+      link.send = (frame) => {
+        if (frame.length > 0) this.frames.push({ id, link, frame });
+        send(frame);
+      };
+      return link;
+    };
+    return {
+      listen: (onLink) => inner.listen((link) => onLink(watch(link))),
+      dial: async (address, options) => watch(await inner.dial(address, options)),
+    };
+  }
+
+  /** The node that leads a group. */
+  leaderOf(group: string): Node {
+    const leaders = [...this.running.values()].filter(({ node }) =>
+      node.groups().some((one) => one.id === group && one.view().role === 'leader'),
+    );
+    if (leaders.length !== 1) throw new Error(`${leaders.length} leaders of ${group}`);
+    return leaders[0]!.node;
   }
 
   node(id: string): Node {
@@ -114,6 +159,7 @@ interface ProcessOptions {
   /** How long each write takes. */
   readonly writeMs?: number;
   readonly peerIds?: readonly string[];
+  readonly groups?: readonly string[];
 }
 
 /** The clock of one process: dies with it. */
@@ -147,8 +193,9 @@ class ProcessClock implements Clock {
   }
 }
 
-function seeded(name: string): Random {
-  let state = name.charCodeAt(0) * 7_919;
+/** Other numbers at every start: a wiped disk has another life. */
+function seeded(name: string, start: number): Random {
+  let state = name.charCodeAt(0) * 7_919 + start * 104_729;
   const next = (): number => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     return state / 2 ** 32;

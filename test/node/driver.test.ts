@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { mainGroup, nodeId } from '../../src/base/ids.ts';
+import { bootId, groupId, incarnation, mainGroup, nodeId } from '../../src/base/ids.ts';
 import { decodeCommandBatch } from '../../src/node/command-batch.ts';
 import { Driver } from '../../src/node/driver.ts';
-import type { DriverEvents } from '../../src/node/driver-types.ts';
+import type { DriverEvents, DriverGroup } from '../../src/node/driver-types.ts';
 import { inboxEntriesMax } from '../../src/node/proposals.ts';
 import type { ProposeResult } from '../../src/node/types.ts';
 import type { Input, LogEntry, Output } from '../../src/raft/types.ts';
@@ -17,7 +17,9 @@ const round: Input = {
 };
 const hardState = { currentTerm: 1, votedFor: undefined, longestLeaseMs: 0, bootstrapSet: undefined };
 
-async function setUp({ start = true }: { start?: boolean } = {}) {
+const books = groupId('books');
+
+async function setUp({ start = true, others = [] }: { start?: boolean; others?: DriverGroup[] } = {}) {
   const clock = new VirtualClock();
   const core = new ScriptedCore();
   const mesh = new FakeMesh();
@@ -45,7 +47,7 @@ async function setUp({ start = true }: { start?: boolean } = {}) {
     heartbeatMs: 100,
     electionTimeoutMs: 1_000,
     recorded: new Set(),
-    groups: [{ id: mainGroup, core, machine }],
+    groups: [{ id: mainGroup, core, machine }, ...others],
     mesh,
     storage,
     clock,
@@ -199,6 +201,99 @@ describe('a turn of the driver', () => {
     await clock.advance(1);
     expect(core.typesSeen()).toEqual(['message', 'deadline']);
     expect(clock.armedTimers).toBe(0);
+  });
+});
+
+describe('a node with several groups', () => {
+  const second = () => ({ id: books, core: new ScriptedCore(), machine: new RecordingMachine() });
+  const hello = { id: nodeId('b'), incarnation: incarnation('01'.repeat(8)), bootId: bootId('02'.repeat(8)) };
+
+  it.each([
+    [{ hosted: true, recorded: false, knowsLeader: false }, true],
+    [{ hosted: true, recorded: true, knowsLeader: false }, false],
+    [{ hosted: false, recorded: false, knowsLeader: false }, false],
+    [{ hosted: false, recorded: true, knowsLeader: false }, false],
+  ])('tells each group alone whether a member is new to it: %j', async (said, pristine) => {
+    const other = second();
+    const { clock, core, mesh } = await setUp({ others: [other] });
+    const main = { hosted: true, recorded: true, knowsLeader: true };
+    mesh.events?.peerUp({
+      ...hello,
+      groups: new Map([
+        [mainGroup, main],
+        [books, said],
+      ]),
+    });
+    await clock.settle();
+    const peer = { ...hello, knowsLeader: false, pristine };
+    expect(other.core.inputs.at(-1)).toEqual({ type: 'peerUp', peer });
+    expect(core.inputs.at(-1)).toEqual({
+      type: 'peerUp',
+      peer: { ...hello, pristine: false, knowsLeader: true },
+    });
+  });
+
+  it('says of each group alone that it has a past, before the write is handed to the disk', async () => {
+    const other = second();
+    const { clock, mesh, storage, driver } = await setUp({ others: [other] });
+    become(other.core, { persist: { token: 1, hardState, truncateFrom: undefined, entries: [] } });
+    driver.push(driver.group(books)!, round);
+    await clock.settle();
+    expect(storage.batches).toHaveLength(1);
+    const { groups } = mesh.hellos.at(-1)!;
+    expect([groups.get(mainGroup)?.recorded, groups.get(books)?.recorded]).toEqual([false, true]);
+  });
+
+  it('gives a message to its group, and drops and tells one for a group that it does not host', async () => {
+    const other = second();
+    const { clock, core, mesh, told } = await setUp({ others: [other] });
+    other.core.inputs.length = 0;
+    const message = { type: 'release', term: 1, round: 1 } as const;
+    mesh.events?.message(books, nodeId('b'), message);
+    mesh.events?.message(groupId('films'), nodeId('c'), message);
+    await clock.settle();
+    expect(core.inputs).toEqual([]);
+    expect(other.core.inputs).toEqual([{ type: 'message', from: 'b', message }]);
+    expect(told).toEqual(['unknown films of c']);
+  });
+
+  it('fails as a whole when one of them fails', async () => {
+    const other = second();
+    const { clock, core, mesh, told, driver } = await setUp({ others: [other] });
+    become(other.core, { view: { ...firstView, failed: 'a broken promise' } });
+    driver.push(driver.group(books)!, round);
+    await clock.settle();
+    expect(told).toEqual(['failed: a broken promise']);
+    expect(mesh.closes).toBe(1);
+    driver.push(driver.group(mainGroup)!, round);
+    await clock.settle();
+    expect(core.inputs).toEqual([]);
+  });
+
+  it('writes what one turn has for the disk in one batch, and one while another is in flight', async () => {
+    const other = second();
+    const { clock, core, storage, driver } = await setUp({ others: [other] });
+    const persist = (token: number) => ({
+      persist: { token, hardState, truncateFrom: undefined, entries: [] },
+    });
+    for (const token of [1, 2, 3]) {
+      become(core, persist(token));
+      become(other.core, persist(token));
+      driver.push(driver.group(mainGroup)!, round);
+      driver.push(driver.group(books)!, round);
+      await clock.settle();
+    }
+    const groupsOf = () => storage.batches.map((batch) => batch.map(({ group }) => group));
+    expect(groupsOf()).toEqual([['main', 'books']]);
+    storage.complete();
+    expect(groupsOf()).toEqual([
+      ['main', 'books'],
+      ['main', 'books'],
+    ]);
+    storage.complete();
+    await clock.settle();
+    for (const { inputs } of [core, other.core])
+      expect(inputs.at(-1)).toEqual({ type: 'persisted', token: 3 });
   });
 });
 

@@ -47,6 +47,17 @@ const wrong: readonly (readonly [string, unknown, string])[] = [
   ['peers', { a: 'ws://127.0.0.1:0' }, 'peers.a must name a port that can be dialled'],
   ['peers', { a: 'ws://me:pw@127.0.0.1:7001' }, 'peers.a must hold no user'],
   ['peers', { a: 'ws://10.0.0.1:7001' }, 'peers.a ws://10.0.0.1:7001 is beyond loopback'],
+  ['groups', 'books', 'groups must be a list of names'],
+  ['groups', ['books', 7], 'groups[1] must be a string, got number'],
+  ['groups', ['a b'], 'groups[0] must be 1 to 64 characters of A-Z a-z 0-9 . _ -, got "a b"'],
+  ['groups', ['books', 'films', 'books'], 'groups names books twice'],
+  ['groups', ['main', 'main'], 'groups names main twice'],
+  [
+    'groups',
+    Array.from({ length: 64 }, (_, n) => `g${n}`),
+    'groups may name 64 groups at most, main included, got 65',
+  ],
+  ['groups', ['plumless', 'buckeroo'], 'plumless and buckeroo, which have the same code (CRC-32)'],
   ['secret', undefined, 'secret is missing'],
   ['secret', [], 'secret is missing'],
   ['secret', 5, 'secret must be a string or a list of strings'],
@@ -107,6 +118,14 @@ describe('the options of startNode', () => {
       { account: 'web', secrets: ['y'.repeat(32), 'z'.repeat(32)], may: new Set(['put', 'get']) },
     ]);
     expect(resolved.warnings).toEqual([]);
+  });
+
+  it('name the groups beside main, which is always there and first', () => {
+    const groups = (value: unknown) => resolveStartOptions(withOption('groups', value)).groups;
+    expect(groups(undefined)).toEqual(['main']);
+    expect(groups([])).toEqual(['main']);
+    expect(groups(['books', 'main', 'films'])).toEqual(['main', 'books', 'films']);
+    expect(groups(Array.from({ length: 63 }, (_, n) => `g${n}`))).toHaveLength(64);
   });
 
   it.each(wrong)('refuse %s = %j', (name, value, message) => {
