@@ -1,7 +1,9 @@
 import { DeadlineExceededError, InvalidArgumentError } from '../base/errors.ts';
+import { mainGroup } from '../base/ids.ts';
 import { connectOver } from '../client/connect.ts';
 import type { QueueClient } from '../client/types.ts';
 import type { Permission } from '../mesh/types.ts';
+import { groupsOf } from '../node/group-names.ts';
 import type { Clock } from '../ports/clock.ts';
 import { assembleNode, type NodeNumbers, type RaftsmanNode } from '../service/assemble-node.ts';
 import { addressOf, SimulatedCluster } from '../simulation/simulated-cluster.ts';
@@ -14,6 +16,8 @@ import { World } from '../simulation/world.ts';
 export interface LocalClusterOptions extends Omit<NodeNumbers, 'logBytesMax'> {
   /** How many nodes, 1 to 26 (3); they are called `a`, `b`, `c`, ... */
   readonly size?: number | undefined;
+  /** Groups that all nodes host beside `main`; none unless given. */
+  readonly groups?: readonly string[] | undefined;
   /** Delays and election timeouts are drawn from it: the same seed gives the same run. 1 unless given. */
   readonly seed?: number | undefined;
 }
@@ -55,7 +59,8 @@ export class LocalCluster implements AsyncDisposable {
   #crash: { readonly error: unknown } | undefined;
   #isClosed = false;
 
-  constructor({ size = 3, seed = 1, ...numbers }: LocalClusterOptions) {
+  constructor({ size = 3, seed = 1, groups: named, ...numbers }: LocalClusterOptions) {
+    const groups = groupsOf(named);
     this.#world = new World(seed);
     this.#network = new SimulatedNetwork(this.#world, this.#world.random.fork('network'));
     this.#tester = new SimulatedHost(this.#world, 'tester', this.#world.random.fork('tester'));
@@ -67,7 +72,7 @@ export class LocalCluster implements AsyncDisposable {
       size,
       assemble: async ({ id, peers, process, transport, storage, logger }, onBuilt) => {
         const clients = [{ account: 'test', secrets: [secrets.clients], may: new Set(allPermissions) }];
-        const config = { id, cluster: 'local', peers, secrets: [secrets.peers], clients, numbers };
+        const config = { id, cluster: 'local', peers, groups, secrets: [secrets.peers], clients, numbers };
         const openEscrow = (workerId: string) =>
           Promise.resolve(this.#escrow(`${id}/${workerId}`).open(process));
         const ports = { transport, storage, clock: process, random: process.random, logger, openEscrow };
@@ -99,9 +104,9 @@ export class LocalCluster implements AsyncDisposable {
     return node;
   }
 
-  /** Lets time pass until a majority follows one leader. @throws DeadlineExceededError after a minute of virtual time. */
-  leader(): Promise<RaftsmanNode> {
-    return this.until(() => this.#agreedLeader());
+  /** Lets time pass until a majority follows one leader, of `main` unless another group is named. @throws DeadlineExceededError after a minute of virtual time. */
+  leader(group: string = mainGroup): Promise<RaftsmanNode> {
+    return this.until(() => this.#agreedLeader(group));
   }
 
   /** The process of the node is gone, as by SIGKILL: what its disk had not synced is lost, its connections end. */
@@ -191,9 +196,9 @@ export class LocalCluster implements AsyncDisposable {
     return this.close();
   }
 
-  #agreedLeader(): RaftsmanNode | undefined {
-    const leader = this.#cluster.leader();
-    const followers = this.nodes.filter((node) => node.view().leaderId === leader?.name);
+  #agreedLeader(group: string): RaftsmanNode | undefined {
+    const leader = this.#cluster.leader(group);
+    const followers = this.nodes.filter((node) => node.group(group).view().leaderId === leader?.name);
     return followers.length > this.ids.length / 2 ? leader?.node : undefined;
   }
 

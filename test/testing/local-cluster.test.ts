@@ -19,6 +19,15 @@ describe('a local cluster', () => {
     expect(back.view()).toMatchObject({ role: 'follower', leaderId: second.id });
   });
 
+  it('hosts groups beside main, and each has a leader of its own', async () => {
+    await using cluster = await localCluster({ groups: ['books'] });
+    const [main, books] = [await cluster.leader(), await cluster.leader('books')];
+    expect(books.id).not.toBe(main.id);
+    cluster.kill(books.id);
+    expect((await cluster.leader('books')).id).not.toBe(books.id);
+    expect((await cluster.leader()).id).toBe(main.id);
+  });
+
   it('opens one exclusive scope after another, each with a higher fencing token', async () => {
     await using cluster = await localCluster();
     const tokens: { id: string; token: number }[] = [];
