@@ -188,7 +188,10 @@ async function build(config: NodeConfig, ports: NodePorts, loaded: LoadedStorage
   };
   const node: RaftsmanNode = new RaftsmanNode(nodeOptions, localClient, ports.handleUpgrade);
   const service: ServiceHub = new ServiceHub({
-    groups: [{ handle: node.group(), machine }],
+    groups: node.groups().flatMap((handle) => {
+      const machine = machines.get(handle.id);
+      return machine === undefined ? [] : [{ handle, machine }];
+    }),
     sendToNode: (to, frame) => node.sendService(to, frame),
     clock,
     logger,
