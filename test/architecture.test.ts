@@ -71,7 +71,11 @@ const layers: Readonly<Record<string, Layer>> = {
   system: { ...adapters, node: ['node:crypto', 'node:os', 'node:perf_hooks', 'node:timers'] },
   service: edges,
   client: { ...edges, node: ['node:buffer', 'node:crypto'] },
-  proxy: { ...edges, values: [...edges.values, 'client'], node: ['node:buffer', 'node:crypto'] },
+  proxy: {
+    ...edges,
+    values: [...edges.values, 'client'],
+    node: ['node:buffer', 'node:crypto', 'node:http', 'node:stream'],
+  },
   status: { ...edges, node: ['node:http'] },
   cli: edges,
   // Checkers decode for themselves: they share no code with what they judge.

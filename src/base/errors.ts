@@ -290,3 +290,10 @@ export class ShardFileError extends RaftsmanError {
     this.problems = problems;
   }
 }
+
+/** A reload of the shard file is under way already; this one changed nothing. */
+export class ReloadInProgressError extends RaftsmanError {
+  override readonly name = 'ReloadInProgressError';
+  readonly code = 'RELOAD_IN_PROGRESS';
+  override readonly retryable = true;
+}

@@ -1,0 +1,86 @@
+import { type FSWatcher, readFile, stat, watch } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Clock, Scheduled } from '../../ports/clock.ts';
+
+/** Events come in bursts, and a file that is written in place is not whole at the first. */
+const settleMs = 100;
+/** File systems of other machines send no events, and a system can run out of watches. */
+const pollMs = 2_000;
+/** A larger text is no configuration. */
+const textBytesMax: number = 16 * 1024 * 1024;
+
+/**
+ * Watches one small file that people change: in place, or by putting another in its place, also through links that move. What the
+ * system tells of the directory is a hint to look; that the file is another one is seen from the file.
+ */
+export class WatchedFile {
+  readonly #path: string;
+  readonly #clock: Clock;
+  readonly #onChange: () => void;
+  #watcher: FSWatcher | undefined;
+  #next: Scheduled | undefined;
+  #last: string | undefined;
+  #isClosed = false;
+
+  constructor(path: string, clock: Clock, onChange: () => void) {
+    this.#path = path;
+    this.#clock = clock;
+    this.#onChange = onChange;
+  }
+
+  /** From now on; what the file is now counts as known. */
+  start(): void {
+    this.#watchDirectory();
+    this.#look();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#watcher?.close();
+    this.#next?.cancel();
+  }
+
+  /** Without events the file is still looked at every now and then. */
+  #watchDirectory(): void {
+    try {
+      this.#watcher = watch(dirname(this.#path), { persistent: false }, () => this.#lookIn(settleMs));
+      this.#watcher.on('error', () => this.#watcher?.close());
+    } catch {
+      this.#watcher = undefined;
+    }
+  }
+
+  #lookIn(delayMs: number): void {
+    this.#next?.cancel();
+    if (!this.#isClosed) this.#next = this.#clock.after(delayMs, () => this.#look());
+  }
+
+  #look(): void {
+    stat(this.#path, { bigint: true }, (error, found) => {
+      if (this.#isClosed) return;
+      this.#lookIn(pollMs);
+      // A file that is away for a moment is about to be replaced.
+      if (error !== null) return;
+      const signature = [found.ino, found.size, found.mtimeNs, found.ctimeNs].join(' ');
+      const isKnown = this.#last === undefined || this.#last === signature;
+      this.#last = signature;
+      if (!isKnown) this.#onChange();
+    });
+  }
+}
+
+/** @throws what the system says, and an Error for a file that is larger than any configuration. */
+export function readTextFile(path: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    stat(path, (error, found) => {
+      if (error !== null) reject(error);
+      else if (!found.isFile()) reject(new Error(`${path} is no file`));
+      else if (found.size > textBytesMax) reject(new Error(`${path} is larger than ${textBytesMax} bytes`));
+      else
+        readFile(path, 'utf8', (failure, text) => {
+          if (failure === null) resolve(text);
+          else reject(failure);
+        });
+    });
+  });
+}
