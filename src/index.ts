@@ -54,6 +54,7 @@ export type {
   WorkResult,
 } from './client/types.ts';
 export { connect } from './connect.ts';
+export type { ClientOptions } from './mesh/account-options.ts';
 export type { Permission } from './mesh/types.ts';
 export type { Explanation } from './node/explain.ts';
 export type { TransferResult } from './node/handover.ts';
@@ -67,7 +68,6 @@ export type {
   NodeView,
   ScopeErrorEvent,
 } from './node/node-events.ts';
-export type { ClientOptions } from './node/start-options.ts';
 export type { GroupHandle, ProposeResult } from './node/types.ts';
 export type {
   Clock,

@@ -1,7 +1,8 @@
 import { InvalidOptionError } from '../base/errors.ts';
-import { clusterId, type GroupId, incarnation, isName, type NodeId, nodeId } from '../base/ids.ts';
-import { type ClientAccount, checkSecret, Keyring } from '../mesh/keyring.ts';
-import { type Permission, permissions } from '../mesh/types.ts';
+import { clusterId, type GroupId, incarnation, type NodeId, nodeId } from '../base/ids.ts';
+import { checkKeys, requireThat, textOf } from '../base/option-checks.ts';
+import { type ClientOptions, checkLogger, clientsOf, nameOf, secretsOf } from '../mesh/account-options.ts';
+import { type ClientAccount, Keyring } from '../mesh/keyring.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Random } from '../ports/random.ts';
@@ -9,15 +10,7 @@ import type { Storage } from '../ports/storage.ts';
 import type { Transport } from '../ports/transport.ts';
 import { type RaftOptionsInput, resolveRaftOptions } from '../raft/index.ts';
 import { groupsOf } from './group-names.ts';
-import { checkKeys, requireThat, textOf } from './option-checks.ts';
 import { checkNetwork } from './plaintext.ts';
-
-/** What a client may prove and what it may then do. */
-export interface ClientOptions {
-  /** At least 32 bytes; of a list, all are accepted. Never one of the members' own. */
-  readonly secret: string | readonly string[];
-  readonly may: readonly Permission[];
-}
 
 /** Everything but the way to listen, which names types of Node. */
 export interface CommonOptions {
@@ -128,7 +121,7 @@ export function resolveStartOptions(
   requireThat(typeof options === 'object' && options !== null, 'startNode takes one object of options');
   if ('tls' in options) throw new InvalidOptionError(noTls);
   checkKeys('', options, optionNames);
-  const id = nameOf('id', options.id);
+  const id = nodeId(nameOf('id', options.id));
   const cluster = nameOf('cluster', options.cluster);
   const peers = peersOf(options.peers, id);
   const groups = groupsOf(options.groups);
@@ -150,17 +143,11 @@ function evenWarning(count: number): string {
   return `peers names ${count} members: an even number tolerates no more failures than ${count - 1}`;
 }
 
-function nameOf(option: string, value: unknown): NodeId {
-  const text = textOf(option, value);
-  requireThat(isName(text), `${option} must be 1 to 64 characters of A-Z a-z 0-9 . _ -, got "${text}"`);
-  return nodeId(text);
-}
-
 function peersOf(value: unknown, id: NodeId): ReadonlyMap<NodeId, string> {
   requireThat(typeof value === 'object' && value !== null, 'peers must be an object of addresses by id');
   const peers = new Map(
     Object.entries(value).map(([peer, address]) => [
-      nameOf('a name in peers', peer),
+      nodeId(nameOf('a name in peers', peer)),
       textOf(`peers.${peer}`, address),
     ]),
   );
@@ -178,41 +165,9 @@ function peersOf(value: unknown, id: NodeId): ReadonlyMap<NodeId, string> {
   return peers;
 }
 
-function secretsOf(option: string, value: unknown): readonly string[] {
-  const list = Array.isArray(value) ? value : [value];
-  requireThat(
-    value !== undefined && list.length > 0,
-    `${option} is missing: 32 bytes or more, for example of \`openssl rand -hex 32\``,
-  );
-  return list.map((secret: unknown) => {
-    if (typeof secret !== 'string')
-      throw new InvalidOptionError(`${option} must be a string or a list of strings`);
-    checkSecret(secret, option);
-    return secret;
-  });
-}
-
 /** The keyring's own check, before anything is opened. */
 function checkPurposes(secrets: readonly string[], clients: readonly ClientAccount[]): void {
   new Keyring(secrets, clients);
-}
-
-function clientsOf(value: Readonly<Record<string, ClientOptions>>): readonly ClientAccount[] {
-  requireThat(typeof value === 'object', 'clients must be an object of accounts by name');
-  return Object.entries(value).map(([name, client]) => {
-    const option = `clients.${name}`;
-    const account = nameOf('a name in clients', name);
-    requireThat(typeof client === 'object' && client !== null, `${option} must be { secret, may }`);
-    checkKeys(`${option}.`, client, ['secret', 'may']);
-    requireThat(Array.isArray(client.may), `${option}.may must be a list of ${permissions.join(', ')}`);
-    for (const permission of client.may) {
-      requireThat(
-        permissions.includes(permission),
-        `${option}.may holds "${permission}"; known are ${permissions.join(', ')}`,
-      );
-    }
-    return { account, secrets: secretsOf(`${option}.secret`, client.secret), may: new Set(client.may) };
-  });
 }
 
 /** The core's own check, before anything is opened. */
@@ -243,11 +198,4 @@ export function numbersOf(options: CommonOptions): CoreNumbers {
     rankStepMs,
     logBytesMax,
   };
-}
-
-function checkLogger(logger: Logger | undefined): void {
-  if (logger === undefined) return;
-  for (const level of ['debug', 'info', 'warn', 'error'] as const) {
-    requireThat(typeof logger?.[level] === 'function', `logger must have a function ${level}`);
-  }
 }

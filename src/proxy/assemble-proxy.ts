@@ -1,5 +1,5 @@
-import { bootId, clientId, type NodeId, nodeId } from '../base/ids.ts';
 import { ClosedError, ForbiddenError } from '../base/errors.ts';
+import { bootId, clientId, type NodeId, nodeId } from '../base/ids.ts';
 import { createRouting, type RoutingPair } from '../client/router/front-routing.ts';
 import { ClientListener } from '../mesh/accept-clients.ts';
 import { type ClientAccount, ClientKeyring } from '../mesh/keyring.ts';
@@ -106,7 +106,8 @@ async function claim({ router }: RoutingPair, logger: Logger): Promise<void> {
   } catch (error) {
     if (error instanceof ClosedError) return;
     const why = error instanceof Error ? error.message : String(error);
-    if (error instanceof ForbiddenError) logger.debug({ why }, 'this proxy may not tell groups what they own');
+    if (error instanceof ForbiddenError)
+      logger.debug({ why }, 'this proxy may not tell groups what they own');
     else logger.error({ why }, 'a group does not take what the map of shards gives it');
   }
 }
