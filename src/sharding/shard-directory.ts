@@ -1,3 +1,4 @@
+import { ShardFileError, type ShardFileProblem } from '../base/errors.ts';
 import type { ShardMap } from './shard-map.ts';
 import type { Shard } from './types.ts';
 
@@ -41,6 +42,53 @@ export class ShardDirectory {
    * renumbered, renamed or moved to another cluster or group, no partition changed. Addresses may change.
    */
   successor(next: ShardDirectory): ShardDirectory {
-    return next;
+    const problems = changesRefused(this, next);
+    if (problems.length > 0) throw new ShardFileError(problems);
+    return new ShardDirectory(
+      next.version,
+      [...next.namespaces.values()].map((map) => map.after(this.namespaces.get(map.namespace))),
+    );
   }
+}
+
+function changesRefused(old: ShardDirectory, next: ShardDirectory): readonly ShardFileProblem[] {
+  const maps = [...old.namespaces.values()].flatMap((map) => namespaceRefused(map, next));
+  const shards = old.shards.flatMap((shard) => shardRefused(shard, next));
+  if (next.version > old.version) return [...maps, ...shards];
+  const message = `${next.version} does not follow ${old.version}, the version in force; raise it with each change`;
+  return [{ path: 'version', message }, ...maps, ...shards];
+}
+
+function namespaceRefused(old: ShardMap, next: ShardDirectory): readonly ShardFileProblem[] {
+  const path = `namespaces.${old.namespace}`;
+  const map = next.namespaces.get(old.namespace);
+  if (map === undefined) return [{ path, message: 'is gone; a namespace stays in the file for ever' }];
+  if (map.partitioner !== old.partitioner) {
+    const message = `was ${old.partitioner}, and cannot change: every key would have another bucket; make a new namespace`;
+    return [{ path: `${path}.partitioner`, message }];
+  }
+  if (map.bucketCount === old.bucketCount) return [];
+  if (map.partitioner === 'buckets') {
+    const message = `was ${old.bucketCount}, and cannot change: keys would have other buckets; make a new namespace`;
+    return [{ path: `${path}.bucketCount`, message }];
+  }
+  const message = `${map.partitioner} deals keys to ${old.bucketCount} shards, and cannot deal them to ${map.bucketCount}; make a new namespace with partitioner buckets`;
+  return [{ path: `${path}.shards`, message }];
+}
+
+function shardRefused(old: Shard, next: ShardDirectory): readonly ShardFileProblem[] {
+  const path = `namespaces.${old.namespace}.shards.${old.name}`;
+  const shard = next.shardNamed(old.name);
+  if (shard === undefined) {
+    const renamed = next.shardNumbered(old.number)?.name;
+    const why =
+      renamed === undefined ? '' : ` (number ${old.number} is ${renamed} now, and a shard cannot be renamed)`;
+    return [{ path, message: `is gone${why}; keep it in the file, with no buckets if it is to have none` }];
+  }
+  return (['number', 'namespace', 'cluster', 'group'] as const)
+    .filter((key) => shard[key] !== old[key])
+    .map((key) => ({
+      path: key === 'namespace' ? path : `${path}.${key}`,
+      message: `${key} was ${old[key]}, is ${shard[key]} now; a shard keeps it for ever: put it back, or add a shard with another name and number`,
+    }));
 }

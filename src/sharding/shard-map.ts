@@ -79,6 +79,16 @@ export class ShardMap implements Partition {
     return this.owners.filter((range) => range.number === number).map(({ from, to }) => ({ from, to }));
   }
 
+  /** This map with the epochs that it has as the one after `before`: raised by one where the owner changed. */
+  after(before: ShardMap | undefined): ShardMap {
+    if (before === undefined) return this;
+    const epochs = Array.from({ length: this.bucketCount }, (_, bucket) => {
+      const moved = before.ownerOf(bucket).number !== this.ownerOf(bucket).number;
+      return { from: bucket, to: bucket, epoch: before.epochOf(bucket) + (moved ? 1 : 0) };
+    });
+    return new ShardMap({ ...this, epochs });
+  }
+
   #checked(bucket: number): number {
     if (Number.isInteger(bucket) && bucket >= 0 && bucket < this.bucketCount) return bucket;
     throw new InvalidArgumentError(
@@ -110,6 +120,9 @@ const nobody = 0xffff;
 
 function placesOf(parts: ShardMapParts, shards: readonly Shard[]): Uint16Array {
   const places = new Uint16Array(parts.bucketCount).fill(nobody);
+  const placeOf = new Map(shards.map((shard, place) => [shard.number, place]));
+  if (placeOf.size !== shards.length || shards.length >= nobody)
+    throw new InvalidArgumentError('two shards have one number, or there are too many');
   for (const { from, to, number } of parts.owners) {
     const place = shards.findIndex((shard) => shard.number === number);
     if (place < 0)

@@ -17,5 +17,30 @@ export function sumbur(hash: number, shards: number): number {
     throw new InvalidArgumentError(`a hash of sumbur is an unsigned 32-bit integer, got ${hash}`);
   if (!Number.isInteger(shards) || shards < 1 || shards > sumburShardsMax)
     throw new InvalidArgumentError(`sumbur has 1 to ${sumburShardsMax} shards, got ${shards}`);
-  return hash % shards;
+  return ownerOf(hash, shards);
+}
+
+const span = 0xffff_ffff;
+
+/**
+ * Shards come one after another; the one numbered `size` cuts the same slice off each part before it. A place below the slice
+ * goes along, behind the slices that this shard cut off earlier owners; any other place closes the gap.
+ */
+function ownerOf(hash: number, shards: number): number {
+  const part = Math.floor(span / shards);
+  if (span - hash <= part) return 0;
+  let owner = 1;
+  let place = hash;
+  for (let size = 2; size <= shards; size++) {
+    const slice = Math.floor(span / (size * (size - 1)));
+    if (place >= slice) {
+      place -= slice;
+      continue;
+    }
+    place += slice * (size - owner - 1);
+    owner = size;
+    // Too near the end of the part for any later slice to reach it.
+    if (Math.floor(span / size) - place < part) break;
+  }
+  return owner - 1;
 }
