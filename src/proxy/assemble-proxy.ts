@@ -7,6 +7,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Random } from '../ports/random.ts';
 import type { Transport } from '../ports/transport.ts';
+import type { ShardDirectory } from '../sharding/shard-directory.ts';
 import type { NodeIdentity } from '../wire/handshake.ts';
 import { Announcer } from './announcer.ts';
 import { type OfferUpgrade, RaftsmanProxy } from './proxy.ts';
@@ -20,6 +21,8 @@ export interface ProxyConfig {
   /** Its secret at the nodes. */
   readonly secret: string;
   readonly clients: readonly ClientAccount[];
+  /** What a map must be beside valid. @throws ShardFileError */
+  readonly checkMap?: ((directory: ShardDirectory) => void) | undefined;
 }
 
 /** The world outside. */
@@ -49,7 +52,8 @@ export async function assembleProxy(config: ProxyConfig, ports: ProxyPorts): Pro
   const { transport, nodes = transport, clock, random, logger, readText = noFiles } = ports;
   const { name, secret, shards } = config;
   const keyring = new ClientKeyring(config.clients);
-  const directory = await readShards(shards, readText);
+  const reader = { readText, check: config.checkMap };
+  const directory = await readShards(shards, reader);
   const announcer = new Announcer(logger);
   const routing = createRouting({
     directory,
@@ -79,7 +83,7 @@ export async function assembleProxy(config: ProxyConfig, ports: ProxyPorts): Pro
     throw error;
   }
   const reloads = new Reloads(shards, {
-    readText,
+    ...reader,
     watchFile: ports.watchFile,
     clock,
     current: () => routing.directory,

@@ -9,8 +9,14 @@ export type ReadText = (path: string) => Promise<string>;
 /** Calls back when a file may be another one; the function it returns ends that. */
 export type WatchFile = (path: string, onChange: () => void) => () => void;
 
-export interface ReloadsDeps {
+/** How maps are read. */
+export interface MapReader {
   readonly readText: ReadText;
+  /** What else a map must be than valid. @throws ShardFileError */
+  readonly check?: ((directory: ShardDirectory) => void) | undefined;
+}
+
+export interface ReloadsDeps extends MapReader {
   /** Without it a file is read at a reload alone. */
   readonly watchFile: WatchFile | undefined;
   readonly clock: Clock;
@@ -22,7 +28,13 @@ export interface ReloadsDeps {
 }
 
 /** @throws ShardFileError; what reading the file throws. */
-export async function readShards(source: ShardsOption, readText: ReadText): Promise<ShardDirectory> {
+export async function readShards(source: ShardsOption, reader: MapReader): Promise<ShardDirectory> {
+  const directory = await parse(source, reader.readText);
+  reader.check?.(directory);
+  return directory;
+}
+
+async function parse(source: ShardsOption, readText: ReadText): Promise<ShardDirectory> {
   if ('file' in source) return parseShardFile(await readText(source.file));
   const { map } = source;
   if (map instanceof ShardDirectory) return map;
@@ -103,8 +115,8 @@ export class Reloads {
   }
 
   async #apply(source: ShardsOption): Promise<ProxyReload> {
-    const { readText, current, apply } = this.#deps;
-    const next = await readShards(source, readText);
+    const { current, apply } = this.#deps;
+    const next = await readShards(source, this.#deps);
     const changed = formatShardFile(next) !== formatShardFile(current());
     if (changed) {
       await apply(next);

@@ -5,10 +5,10 @@ import type { Permission } from '../../mesh/types.ts';
 import { bundleBytesMax } from '../../wire/client-bundle.ts';
 import { encodeRefused, type ServiceRefusal } from '../../wire/client-frame.ts';
 import {
-  clientHeaderLayout as at,
   blankHeader,
   bodyOf,
   clientHeaderBytes,
+  clientHeaderLayout,
   clientVersion,
   encodeFrame,
   frameKinds,
@@ -19,6 +19,7 @@ import { frameBytesMax } from '../../wire/limits.ts';
 import { missingPermission } from '../../wire/operation-permissions.ts';
 import { peekOperation } from '../../wire/queue-operation.ts';
 
+const at = clientHeaderLayout;
 /** A frame up to here fits into a bundle with others, however full that is. */
 const clientFrameBytesMax: number = frameBytesMax - bundleBytesMax - 64 * 1024;
 const markedFlag = 1;

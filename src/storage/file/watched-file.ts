@@ -7,7 +7,7 @@ const settleMs = 100;
 /** File systems of other machines send no events, and a system can run out of watches. */
 const pollMs = 2_000;
 /** A larger text is no configuration. */
-const textBytesMax: number = 16 * 1024 * 1024;
+const textBytesMax: number = 4 * 1024 * 1024;
 
 /**
  * Watches one small file that people change: in place, or by putting another in its place, also through links that move. What the
