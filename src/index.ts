@@ -61,6 +61,7 @@ export type { TransferResult } from './node/handover.ts';
 export type { Health, NodeState, Warning } from './node/health.ts';
 export type { LeaderCallback, Leadership, RunWhileLeaderOptions } from './node/leadership.ts';
 export type {
+  GroupStatus,
   MemberStatus,
   NodeEvents,
   NodeProblem,
