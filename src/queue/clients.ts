@@ -1,14 +1,17 @@
 import type { ClientId } from '../base/ids.ts';
 import { IndexedHeap } from './indexed-heap.ts';
 import { queueLimits } from './limits.ts';
+import type { Occupancy } from './occupancy.ts';
 import { hashOfOperation } from './operation-hash.ts';
 import { refuse } from './refusals.ts';
 import { type Column, none } from './task-table.ts';
 import type { Operation, QueueResult, Request } from './types.ts';
 
 interface Row {
-  /** Hash of the operation: the same id with another body is told apart. */
+  /** Hash of the operation: the same id with another body is told apart. `anyBody` for one that was asked about. */
   readonly body: number;
+  /** The key that the request was about, if any: its bucket stays here as long as the answer is remembered. */
+  readonly key: string | undefined;
   readonly result: QueueResult;
   /** False for a take that found nothing and may wait: it is asked again under its own id. */
   readonly isFinal: boolean;
@@ -31,7 +34,7 @@ interface Client {
 /** What is known of a request before it is carried out: its remembered or refusing answer, or where to remember the new one. */
 export type Admission =
   | { readonly answer: QueueResult }
-  | { readonly remember: (result: QueueResult) => void };
+  | { readonly remember: (result: QueueResult, key: string | undefined) => void };
 
 /** The clients of the group and the answers they have not settled yet. */
 export class Clients {
@@ -44,7 +47,12 @@ export class Clients {
     const other = this.#at(right);
     return one.heardAtMs !== other.heardAtMs ? one.heardAtMs < other.heardAtMs : one.number < other.number;
   });
+  readonly #occupancy: Occupancy;
   #rowCount = 0;
+
+  constructor(occupancy: Occupancy) {
+    this.#occupancy = occupancy;
+  }
 
   get size(): number {
     return this.#byId.size;
@@ -83,7 +91,11 @@ export class Clients {
   delete(id: ClientId): void {
     const client = this.#byId.get(id);
     if (client === undefined) return;
-    for (const stream of client.streams.values()) this.#rowCount -= stream.rows.size;
+    for (const stream of client.streams.values()) {
+      if (this.#occupancy.isCounting)
+        for (const row of stream.rows.values()) this.#occupancy.answerRemoved(row.key);
+      this.#rowCount -= stream.rows.size;
+    }
     this.#bySilence.remove(client.slot);
     this.#byId.delete(id);
     this.#slots[client.slot] = undefined;
@@ -103,18 +115,33 @@ export class Clients {
         answer: refuse('REQUEST_SETTLED', `request ${request.seq} is settled and its answer forgotten`),
       };
     }
-    const body = hashOfOperation(operation);
     const row = stream.rows.get(request.seq);
+    if (operation.type === 'resolve' && row !== undefined) return this.#resolved(stream, request.seq, row);
+    const body = operation.type === 'resolve' ? anyBody : hashOfOperation(operation);
     if (row === undefined && stream.rows.size >= queueLimits.unsettledPerStreamMax) return tooManyUnsettled;
     if (row === undefined && this.#rowCount >= queueLimits.rememberedAnswersMax) return tooManyRemembered;
-    if (row !== undefined && row.body !== body) return reused;
+    if (row !== undefined && row.body !== body && row.body !== anyBody) return reused;
     if (row?.isFinal === true) return { answer: row.result };
     return {
-      remember: (result) => {
+      remember: (result, key) => {
         const isFinal = !(request.mayWait && foundNothing(result));
-        this.#remember(stream, request.seq, { body, result, isFinal });
+        this.#remember(stream, request.seq, { body, key, result, isFinal });
       },
     };
+  }
+
+  /** The client has the answers up to there. Of a stream that never came here it is noted, too: late copies are refused. */
+  settle(id: ClientId, stream: number, upTo: number): void {
+    const client = this.#byId.get(id);
+    const known = client === undefined ? undefined : this.#streamOf(client, stream);
+    if (known !== undefined) this.#settle(known, upTo);
+  }
+
+  /** The keys of all remembered answers that are about one. */
+  *keys(): IterableIterator<string> {
+    for (const client of this.#byId.values())
+      for (const stream of client.streams.values())
+        for (const row of stream.rows.values()) if (row.key !== undefined) yield row.key;
   }
 
   /** Everything replicated, one plain value per client, per stream and per row. */
@@ -124,7 +151,7 @@ export class Clients {
       for (const [number, stream] of client.streams) {
         yield ['stream', client.id, number, stream.settledUpTo];
         for (const [seq, row] of stream.rows) {
-          yield ['row', client.id, number, seq, row.body, row.result, row.isFinal];
+          yield ['row', client.id, number, seq, row.body, row.key, row.result, row.isFinal];
         }
       }
     }
@@ -142,10 +169,23 @@ export class Clients {
     return stream;
   }
 
+  /** What was asked about is decided: a take that found nothing yet will not be asked again. */
+  #resolved(stream: Stream, seq: number, row: Row): Admission {
+    if (!row.isFinal) stream.rows.set(seq, { ...row, isFinal: true });
+    return { answer: row.result };
+  }
+
   #remember(stream: Stream, seq: number, row: Row): void {
     const before = stream.rows.size;
     stream.rows.set(seq, row);
-    this.#rowCount += stream.rows.size - before;
+    if (stream.rows.size === before) return;
+    this.#rowCount += 1;
+    this.#occupancy.answerAdded(row.key);
+  }
+
+  #forget(stream: Stream, seq: number): void {
+    if (this.#occupancy.isCounting) this.#occupancy.answerRemoved(stream.rows.get(seq)?.key);
+    stream.rows.delete(seq);
   }
 
   #settle(stream: Stream, upTo: number): void {
@@ -154,9 +194,9 @@ export class Clients {
     stream.settledUpTo = upTo;
     const before = stream.rows.size;
     if (upTo - from < before) {
-      for (let seq = from + 1; seq <= upTo; seq += 1) stream.rows.delete(seq);
+      for (let seq = from + 1; seq <= upTo; seq += 1) this.#forget(stream, seq);
     } else {
-      for (const seq of stream.rows.keys()) if (seq <= upTo) stream.rows.delete(seq);
+      for (const seq of stream.rows.keys()) if (seq <= upTo) this.#forget(stream, seq);
     }
     this.#rowCount += stream.rows.size - before;
   }
@@ -165,6 +205,9 @@ export class Clients {
 function foundNothing(result: QueueResult): boolean {
   return result.type === 'taken' && result.tasks.length === 0;
 }
+
+/** No hash of an operation. */
+const anyBody = -1;
 
 const reused: Admission = {
   answer: refuse('REQUEST_ID_REUSED', 'this request id was used before with another body'),

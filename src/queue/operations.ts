@@ -7,14 +7,11 @@ import { done, type Refusal, refuse } from './refusals.ts';
 import { take } from './take.ts';
 import { buried, none, ready, suspect, taken } from './task-table.ts';
 import type { Operation, QueueResult } from './types.ts';
-import { invalidOperation } from './validate.ts';
 
 type Of<Type extends Operation['type']> = Extract<Operation, { readonly type: Type }>;
 
-/** Carries out an operation at log time `nowMs`. What cannot be carried out is refused and changes nothing. */
+/** Carries out a valid operation at log time `nowMs`. What cannot be carried out is refused and changes nothing. */
 export function operate(parts: Parts, client: ClientId, operation: Operation, nowMs: number): QueueResult {
-  const invalid = invalidOperation(operation);
-  if (invalid !== undefined) return invalid;
   switch (operation.type) {
     case 'put':
       return put(parts, operation, nowMs);
@@ -23,7 +20,10 @@ export function operate(parts: Parts, client: ClientId, operation: Operation, no
     case 'ack':
       return ack(parts, operation, nowMs);
     case 'ackDone':
-      return onLease(parts, operation, (slot) => parts.states.remove(slot));
+      return onLease(parts, operation, (slot) => {
+        parts.states.remove(slot);
+        parts.occupancy.taskRemoved(operation.id);
+      });
     case 'release':
       return onLease(parts, operation, (slot) => release(parts, slot, operation, nowMs));
     case 'bury':
@@ -40,6 +40,11 @@ export function operate(parts: Parts, client: ClientId, operation: Operation, no
     default:
       return assertNever(operation);
   }
+}
+
+/** The key whose bucket decides where the operation is carried out; undefined for one that asks a whole shard. */
+export function keyOf(operation: Operation): string | undefined {
+  return 'id' in operation && operation.id !== '' ? operation.id : undefined;
 }
 
 /** A reader found the task expired: among the expired ones it comes first now. */
@@ -65,6 +70,7 @@ function put(parts: Parts, operation: Of<'put'>, nowMs: number): QueueResult {
     return refuse('BUSY', `at most ${queueLimits.tasksMax} tasks`);
 
   const slot = found === none ? tasks.add(queue.slot, operation.id) : found;
+  if (found === none) parts.occupancy.taskAdded(operation.id);
   if (tasks.state[slot] === taken) parts.outcomes.tellHolder(slot, 'put');
   states.leave(slot);
   parts.sequence += 1;

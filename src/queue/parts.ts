@@ -2,7 +2,9 @@ import { Clients } from './clients.ts';
 import { EventLog } from './events.ts';
 import { Leases } from './leases.ts';
 import { defaultPolicy } from './limits.ts';
+import { Occupancy } from './occupancy.ts';
 import { Outcomes } from './outcomes.ts';
+import { Ownership } from './ownership.ts';
 import { Queues } from './queues.ts';
 import { Sessions } from './sessions.ts';
 import { TaskStates } from './task-states.ts';
@@ -18,6 +20,8 @@ export interface Parts {
   readonly states: TaskStates;
   readonly outcomes: Outcomes;
   readonly clients: Clients;
+  readonly occupancy: Occupancy;
+  readonly ownership: Ownership;
   readonly events: EventLog;
   /** Counters that only grow: puts, fences, and attaches with registrations. */
   sequence: number;
@@ -35,6 +39,7 @@ export function createParts(): Parts {
   const sessions = new Sessions();
   const leases = new Leases(tasks, sessions);
   const events = new EventLog();
+  const occupancy = new Occupancy();
   const states = new TaskStates(tasks, queues, leases, events);
   const outcomes = new Outcomes(tasks, queues, states, leases, events);
   const { sessionTimeoutMs, clientTimeoutMs } = defaultPolicy;
@@ -47,7 +52,9 @@ export function createParts(): Parts {
     leases,
     states,
     outcomes,
-    clients: new Clients(),
+    clients: new Clients(occupancy),
+    occupancy,
+    ownership: new Ownership(occupancy),
     events,
     ...counters,
     timeouts,

@@ -1,6 +1,8 @@
 import type { ClientId, SessionId } from '../base/ids.ts';
+import { applyClaim } from './claims.ts';
 import { queueLimits } from './limits.ts';
-import { operate, want } from './operations.ts';
+import type { PartitionerOf } from './occupancy.ts';
+import { keyOf, operate, want } from './operations.ts';
 import { createParts, type Parts } from './parts.ts';
 import { endSession, nextDueMs, passTime } from './passing-time.ts';
 import { done, refuse } from './refusals.ts';
@@ -8,6 +10,7 @@ import { digestOf } from './state-digest.ts';
 import { ahead, bandNames, expired, none, stateNames, urgent } from './task-table.ts';
 import type {
   Operation,
+  OwnershipView,
   QueueCommand,
   QueueEvents,
   QueueResult,
@@ -15,9 +18,14 @@ import type {
   Request,
   TaskView,
 } from './types.ts';
-import { invalidCommand } from './validate.ts';
+import { invalidCommand, invalidOperation, isTaskId } from './validate.ts';
 
 type Of<Type extends QueueCommand['type']> = Extract<QueueCommand, { readonly type: Type }>;
+
+export interface QueueStateOptions {
+  /** How keys find their buckets: the same on every node. */
+  readonly partitioner: PartitionerOf;
+}
 
 /**
  * The refresh queue as a replicated state machine: the same commands with the same stamps give the same state and answers on
@@ -25,10 +33,15 @@ type Of<Type extends QueueCommand['type']> = Extract<QueueCommand, { readonly ty
  */
 export class QueueState {
   readonly #parts: Parts = createParts();
+  readonly #partitioner: PartitionerOf;
   #nowMs = 0;
   /** The entry being applied, and how many tasks passing time has moved in it. */
   #entryIndex = 0;
   #movedInEntry = 0;
+
+  constructor(options: QueueStateOptions) {
+    this.#partitioner = options.partitioner;
+  }
 
   /**
    * Applies one command of the log.
@@ -56,6 +69,10 @@ export class QueueState {
         return this.#renew(command);
       case 'want':
         return want(this.#parts, command.queue, command.id);
+      case 'claim':
+        return applyClaim(this.#parts, this.#partitioner, command.claim);
+      case 'settle':
+        return this.#settle(command);
       case 'tick':
         return { type: 'ticked', more: nextDueMs(this.#parts) <= this.#nowMs };
       default:
@@ -72,6 +89,16 @@ export class QueueState {
   /** @returns what changed since the last call. Take it after every entry, on every node, or it grows. */
   takeEvents(): QueueEvents {
     return this.#parts.events.take();
+  }
+
+  /** @returns where a read of this task belongs, by a map of this version; undefined if it is served here. */
+  judge(id: string, mapVersion: number): Extract<QueueResult, { readonly type: 'redirected' }> | undefined {
+    return isTaskId(id) ? this.#parts.ownership.judge(id, mapVersion) : undefined;
+  }
+
+  /** What the group owns by its log. */
+  ownership(): OwnershipView {
+    return this.#parts.ownership.view();
   }
 
   get(queueName: string, id: string): TaskView | undefined {
@@ -133,9 +160,19 @@ export class QueueState {
     clients.heard(request.client, this.#nowMs);
     const admission = clients.admit(request, operation);
     if ('answer' in admission) return answeredAt(admission.answer, this.#nowMs);
-    const result = operate(this.#parts, request.client, operation, this.#nowMs);
-    admission.remember(result);
+    const invalid = invalidOperation(operation);
+    const key = invalid === undefined ? keyOf(operation) : undefined;
+    const elsewhere = key === undefined ? undefined : this.#parts.ownership.judge(key, request.mapVersion);
+    if (elsewhere !== undefined) return elsewhere;
+    const result = invalid ?? operate(this.#parts, request.client, operation, this.#nowMs);
+    admission.remember(result, key);
     return result;
+  }
+
+  #settle({ client, stream, settledUpTo }: Of<'settle'>): QueueResult {
+    this.#parts.clients.heard(client, this.#nowMs);
+    this.#parts.clients.settle(client, stream, settledUpTo);
+    return done;
   }
 
   #attach({ client, session, gateway, workerId }: Of<'attach'>): QueueResult {

@@ -21,7 +21,8 @@ export function digestOf(parts: Parts, nowMs: number): string {
     providers.facts(),
   ]);
   const { sequence, fence, registrations, timeouts, floorMs } = parts;
-  return hashOf([members.hex(), queues, sequence, fence, registrations, timeouts, floorMs, nowMs]);
+  const counters = [sequence, fence, registrations, timeouts, floorMs, nowMs];
+  return hashOf([members.hex(), queues, parts.ownership.facts(), ...counters]);
 }
 
 function taskFacts({ tasks, sessions }: Parts, slot: number): readonly unknown[] {

@@ -65,7 +65,8 @@ function give(
   const { tasks, states } = parts;
   const leaseEndsAtMs = nowMs + operation.ttrMs;
   parts.fence += 1;
-  tasks.fence[slot] = parts.fence;
+  const fence = parts.ownership.fence(tasks.id(slot), parts.fence);
+  tasks.fence[slot] = fence;
   tasks.attempts[slot]! += 1;
   tasks.takenAtMs[slot] = nowMs;
   tasks.callEndsAtMs[slot] = nowMs + operation.callMs;
@@ -79,7 +80,7 @@ function give(
     version: tasks.version[slot]!,
     generation: tasks.sequence[slot]!,
     attempt: tasks.attempts[slot]!,
-    fence: parts.fence,
+    fence,
     leaseEndsAtMs,
   };
 }

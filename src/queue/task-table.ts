@@ -124,6 +124,11 @@ export class TaskTable {
     for (const ids of this.#index) yield* ids?.values() ?? [];
   }
 
+  /** The id of every task, in no order that means anything: for counting. */
+  *ids(): IterableIterator<string> {
+    for (const slot of this.slots()) yield this.id(slot);
+  }
+
   #indexOf(queue: number): Map<string, number> {
     const known = this.#index[queue];
     if (known !== undefined) return known;

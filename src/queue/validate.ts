@@ -23,6 +23,12 @@ export function invalidCommand(command: QueueCommand): Refusal | undefined {
       return tooMany(command.sessions.length, queueLimits.renewSessionsMax, 'sessions');
     case 'want':
       return invalidTask(command);
+    case 'settle':
+      return (
+        invalidIdentity(command.client, 'client') ??
+        invalidInteger(command.stream, 'stream', 0) ??
+        invalidInteger(command.settledUpTo, 'settledUpTo', 0)
+      );
     default:
       return undefined;
   }
@@ -67,9 +73,16 @@ export function invalidOperation(operation: Operation): Refusal | undefined {
       );
     case 'setPolicy':
       return invalidQueue(operation.queue) ?? invalidPolicy(operation.policy);
+    case 'resolve':
+      return invalidQueue(operation.queue) ?? invalidText(operation.id, 'id', 0, queueLimits.taskIdBytesMax);
     default:
       return refuse('INVALID_ARGUMENT', 'no such operation');
   }
+}
+
+/** True for what may be the id of a task: every partitioner has a bucket for it. */
+export function isTaskId(id: string): boolean {
+  return invalidText(id, 'id', 1, queueLimits.taskIdBytesMax) === undefined;
 }
 
 function invalidRequest(request: Request): Refusal | undefined {
@@ -77,7 +90,8 @@ function invalidRequest(request: Request): Refusal | undefined {
     invalidIdentity(request.client, 'client') ??
     invalidInteger(request.stream, 'stream', 0) ??
     invalidInteger(request.seq, 'seq', 1) ??
-    invalidInteger(request.settledUpTo, 'settledUpTo', 0)
+    invalidInteger(request.settledUpTo, 'settledUpTo', 0) ??
+    invalidInteger(request.mapVersion, 'mapVersion', 0, 0xffff_ffff)
   );
 }
 
@@ -131,7 +145,7 @@ function invalidQueue(queue: string): Refusal | undefined {
   return refuse('INVALID_ARGUMENT', 'queue must be 1 to 64 characters of A-Z a-z 0-9 . _ -');
 }
 
-function invalidIdentity(id: string, what: string): Refusal | undefined {
+export function invalidIdentity(id: string, what: string): Refusal | undefined {
   return typeof id === 'string' && isName(id)
     ? undefined
     : refuse('INVALID_ARGUMENT', `${what} is not an id`);
@@ -154,7 +168,7 @@ function invalidDuration(ms: number, what: string, min = 0): Refusal | undefined
   return invalidInteger(ms, what, min, queueLimits.durationMsMax);
 }
 
-function invalidInteger(
+export function invalidInteger(
   value: number,
   what: string,
   min: number,

@@ -3,6 +3,7 @@ import { clientId, nodeId, sessionId } from '../../src/base/ids.ts';
 import { IndexedHeap } from '../../src/queue/indexed-heap.ts';
 import { QueueState } from '../../src/queue/queue-state.ts';
 import type { Operation, QueueCommand, QueueResult, TaskView } from '../../src/queue/types.ts';
+import { createPartitioner } from '../../src/sharding/partitioner.ts';
 import { type OracleTask, QueueOracle } from './queue-oracle.ts';
 import { Seeded } from './queue-seeded.ts';
 
@@ -248,7 +249,7 @@ class Generator {
 function run(seed: number, seen: Map<string, number>): void {
   const generator = new Generator(seed);
   const oracle = new QueueOracle();
-  const state = new QueueState();
+  const state = new QueueState({ partitioner: createPartitioner });
   const laws = new Laws();
   const count = (what: string): void => void seen.set(what, (seen.get(what) ?? 0) + 1);
   for (let index = 1; index <= steps; index += 1) {
@@ -402,7 +403,7 @@ function law(holds: boolean, name: string, where: () => string): void {
 
 function digests(seed: number): readonly string[] {
   const generator = new Generator(seed);
-  const state = new QueueState();
+  const state = new QueueState({ partitioner: createPartitioner });
   const found: string[] = [];
   for (let index = 1; index <= steps; index += 1) {
     const command = generator.next();

@@ -10,6 +10,7 @@ import type {
   QueueResult,
   Request,
 } from '../../src/queue/types.ts';
+import { createPartitioner } from '../../src/sharding/partitioner.ts';
 
 type Of<Type extends Operation['type']> = Extract<Operation, { readonly type: Type }>;
 
@@ -19,7 +20,7 @@ export const queue = 'tokens';
 
 /** A queue alone on a bench: one client and one session attached, entries with rising indices, time as the test sets it. */
 export class Bench {
-  readonly state: QueueState = new QueueState();
+  readonly state: QueueState = new QueueState({ partitioner: createPartitioner });
   readonly client: ClientId = clientId('c1');
   readonly session: SessionId = sessionId('s1');
   attachment: number;

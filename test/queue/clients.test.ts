@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { clientId, sessionId } from '../../src/base/ids.ts';
 import { Clients } from '../../src/queue/clients.ts';
 import { queueLimits } from '../../src/queue/limits.ts';
+import { Occupancy } from '../../src/queue/occupancy.ts';
 import { Bench, minute, putOf, queue, takeOf } from './bench.ts';
 
 describe('a request id', () => {
@@ -135,7 +136,7 @@ describe('a request id', () => {
 
 describe('a client', () => {
   it('of a group that remembers too many answers is refused unapplied, until a client is forgotten with all of its', () => {
-    const clients = new Clients();
+    const clients = new Clients(new Occupancy());
     const take = takeOf(sessionId('s1'), 1);
     const admit = (client: number, seq: number): boolean => {
       const request = {
@@ -148,7 +149,7 @@ describe('a client', () => {
       };
       const admission = clients.admit(request, take);
       if ('answer' in admission) return false;
-      admission.remember({ type: 'done' });
+      admission.remember({ type: 'done' }, undefined);
       return true;
     };
     const each = 1_000;
