@@ -76,7 +76,7 @@ const spansMax = 5;
 
 /** Buckets as few ranges, the first of them: `0-99, 200 and 3 more ranges`. */
 function spans(unsorted: readonly number[]): string {
-  const buckets = [...unsorted].sort((a, b) => a - b);
+  const buckets = [...new Set(unsorted)].sort((a, b) => a - b);
   const found: string[] = [];
   let from = 0;
   for (let at = 1; at <= buckets.length; at++) {

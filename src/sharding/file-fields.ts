@@ -46,10 +46,14 @@ export class Fields {
     return this.#object.get(key);
   }
 
-  /** Reports every key that is not one of these, with the nearest that is. */
-  only(keys: readonly string[]): void {
+  /** Reports every key that is not one of these, with the nearest that is, or with what is said of those known elsewhere. */
+  only(keys: readonly string[], elsewhere: Readonly<Record<string, string>> = {}): void {
     for (const key of this.#object.keys()) {
       if (keys.includes(key)) continue;
+      if (Object.hasOwn(elsewhere, key)) {
+        this.#problems.add(pathOf(this.path, key), elsewhere[key]!);
+        continue;
+      }
       const meant = nearest(
         key,
         keys.filter((known) => !this.#object.has(known)),
@@ -60,13 +64,13 @@ export class Fields {
   }
 
   integer(key: string, min: number, max: number, otherwise?: number): number | undefined {
-    const value = this.#object.get(key) ?? otherwise;
+    const value = this.#object.has(key) ? this.#object.get(key) : otherwise;
     if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
     return this.#wrong(key, value, `a whole number from ${min} to ${max}`);
   }
 
   name(key: string, otherwise?: string): string | undefined {
-    const value = this.#object.get(key) ?? otherwise;
+    const value = this.#object.has(key) ? this.#object.get(key) : otherwise;
     if (typeof value === 'string' && isName(value)) return value;
     return this.#wrong(key, value, nameRule);
   }

@@ -1,7 +1,7 @@
 import { Fields, isArray, isObject, type Problems, pathOf, shown } from './file-fields.ts';
 import type { JsonValue } from './json-text.ts';
 import { bucketCountMax } from './partitioner.ts';
-import type { BucketRange, Shard } from './types.ts';
+import type { BucketRange, PartitionerName, Shard } from './types.ts';
 
 /** A shard as the file says it, with what the later checks need. */
 export interface ParsedShard {
@@ -15,26 +15,32 @@ export interface ShardReading {
   readonly name: string;
   readonly namespace: string;
   readonly value: JsonValue;
-  /** True if the namespace deals its buckets by a table, false if a function deals keys to shards. */
-  readonly hasTable: boolean;
+  readonly partitioner: PartitionerName | undefined;
   readonly problems: Problems;
   readonly isAddress: (address: string) => boolean;
 }
 
+/** What to do about a table where there cannot be one. */
+export const noTable = 'remove it, or choose partitioner buckets';
 const shardNumberMax = 65_535;
 const nodesMax = 63;
 const mainName = 'main';
 
 /** Reads one shard; undefined if it lacks something that the later checks need. */
 export function readShard(reading: ShardReading): ParsedShard | undefined {
-  const { path, name, namespace, value, hasTable, problems } = reading;
+  const { path, name, namespace, value, partitioner, problems } = reading;
+  // An unknown partitioner is reported already; the rest is read as if it were the default.
+  const hasTable = partitioner === undefined || partitioner === 'buckets';
   if (!isObject(value)) {
     problems.add(path, 'must be an object with number, cluster and nodes');
     return undefined;
   }
   const fields = new Fields(path, value, problems);
   const known = ['number', 'cluster', 'group', 'nodes'];
-  fields.only(hasTable ? [...known, 'buckets'] : known);
+  fields.only(
+    hasTable ? [...known, 'buckets'] : known,
+    hasTable ? {} : { buckets: `${partitioner} deals keys by a function; ${noTable}` },
+  );
   const number = fields.integer('number', 1, shardNumberMax);
   const cluster = fields.name('cluster');
   const group = fields.name('group', mainName);

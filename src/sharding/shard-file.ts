@@ -1,7 +1,7 @@
 import { ShardFileError } from '../base/errors.ts';
 import { dealBuckets } from './file-buckets.ts';
 import { Fields, isObject, Problems, pathOf } from './file-fields.ts';
-import { checkAddresses, type ParsedShard, readShard } from './file-shards.ts';
+import { checkAddresses, noTable, type ParsedShard, readShard } from './file-shards.ts';
 import { type JsonValue, readJson } from './json-text.ts';
 import { bucketCountMax, defaultBucketCount } from './partitioner.ts';
 import { ShardDirectory } from './shard-directory.ts';
@@ -116,20 +116,21 @@ function readNamespace(namespace: string, value: JsonValue, reading: Reading): S
   const fields = new Fields(path, value, problems);
   const partitioner = fields.oneOf('partitioner', partitionerNames, 'buckets');
   const hasTable = partitioner === undefined || partitioner === 'buckets';
-  fields.only(hasTable ? ['partitioner', 'bucketCount', 'shards'] : ['partitioner', 'shards']);
-  const shards = fields
-    .members('shards', 'shard', shardFileLimits.shardsMax)
-    .map(([name, shard]) =>
-      readShard({
-        path: pathOf(`${path}.shards`, name),
-        name,
-        namespace,
-        value: shard,
-        hasTable,
-        problems,
-        isAddress,
-      }),
-    );
+  fields.only(
+    hasTable ? ['partitioner', 'bucketCount', 'shards'] : ['partitioner', 'shards'],
+    hasTable ? {} : { bucketCount: `${partitioner} has one bucket for each shard; ${noTable}` },
+  );
+  const shards = fields.members('shards', 'shard', shardFileLimits.shardsMax).map(([name, shard]) =>
+    readShard({
+      path: pathOf(`${path}.shards`, name),
+      name,
+      namespace,
+      value: shard,
+      partitioner,
+      problems,
+      isAddress,
+    }),
+  );
   const good = shards.filter((shard) => shard !== undefined);
   reading.shards.push(...good);
   const bucketCount = hasTable
