@@ -1,19 +1,29 @@
 import type { SessionId } from '../base/ids.ts';
 import type { QueueResult } from '../queue/types.ts';
+import { type Place, type QueueRoutes, unsharded } from './routes.ts';
 
 /** How a call ended. */
 export type CallEnd =
   | { readonly type: 'result'; readonly result: QueueResult }
   | { readonly type: 'read'; readonly kind: 'record' | 'statsResult'; readonly body: Uint8Array }
+  | { readonly type: 'routes'; readonly routes: QueueRoutes }
   | { readonly type: 'failed'; readonly error: Error };
+
+/** What a call is about: a key finds its shard when the call gets its id; without one the call names its shard. */
+export type CallTarget = { readonly key: string } | { readonly shard: number };
 
 /** What the handle asks of the client. */
 export interface CallSpec {
-  readonly kind: 'request' | 'get' | 'stats';
+  /** `routes` is answered by the client itself, as soon as it knows where calls on the queue go. */
+  readonly kind: 'request' | 'get' | 'stats' | 'routes';
+  readonly queue: string;
+  readonly target: CallTarget;
+  /** A read that any replica may answer. */
+  readonly any: boolean;
   /** The bytes, made when the request gets its id: a take names the session of then. */
   readonly body: (session: SessionId) => Uint8Array;
-  /** The queue of a take, which can be cancelled; undefined for anything else. */
-  readonly takeFrom: string | undefined;
+  /** A take can be cancelled, and is asked for until its outcome is known. */
+  readonly isTake: boolean;
   /** Monotonic ms; 0 for no wait. */
   readonly waitUntilMs: number;
   /** Monotonic ms; Infinity for as long as the client lives. */
@@ -25,8 +35,11 @@ export interface CallSpec {
 /** A call under way. */
 export interface Call {
   readonly spec: CallSpec;
+  place: Place;
   /** 0 until it has an id; reads have none. */
   seq: number;
+  /** It asks what became of the request of its id, and has no place of its own in the window. */
+  isQuestion: boolean;
   body: Uint8Array;
   correlation: number;
   waitUntilMs: number;
@@ -48,7 +61,9 @@ export interface Call {
 export function newCall(spec: CallSpec): Call {
   return {
     spec,
+    place: nowhere,
     seq: 0,
+    isQuestion: false,
     body: noBody,
     correlation: 0,
     waitUntilMs: spec.waitUntilMs,
@@ -76,12 +91,7 @@ export function fail(call: Call, error: Error): void {
 
 /** True once the outcome is not ours to decide: something of it left. */
 export function mayBeApplied(call: Call): boolean {
-  return call.isSent || call.isUnknown;
-}
-
-/** The take came to nothing because its session was over. */
-export function isSessionOver(call: Call, result: QueueResult): boolean {
-  return call.spec.takeFrom !== undefined && result.type === 'refused' && result.code === 'STALE_LEASE';
+  return call.spec.kind === 'request' && (call.isSent || call.isUnknown);
 }
 
 /** The same call, to be sent under another id: what was sent of it is known to have done nothing. */
@@ -95,3 +105,4 @@ export function restarted(call: Call): Call {
 }
 
 const noBody = new Uint8Array(0);
+const nowhere: Place = unsharded.ofQueue('').ofShard(0);

@@ -2,18 +2,18 @@ import { ProtocolError } from '../base/errors.ts';
 import type { SessionId } from '../base/ids.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Operation, QueueResult } from '../queue/types.ts';
+import { encodeGet, encodeQueueName, type GetBody } from '../wire/client-frame.ts';
 import { encodeOperation } from '../wire/queue-operation.ts';
 import { checkDuration } from './arguments.ts';
-import type { Call, CallEnd, CallSpec } from './call.ts';
+import type { Call, CallEnd, CallSpec, CallTarget } from './call.ts';
 import { refusalError } from './refusals.ts';
+import type { KeyedOperation, QueueOperation } from './request-frames.ts';
 import type { Requests } from './requests.ts';
+import { type QueueRoutes, wholeCluster } from './routes.ts';
 import type { CallOptions } from './types.ts';
 
 /** Whoever ends the wait of a take waits so long for its answer; without one it is asked for behind the scenes. */
 const endWaitMs = 2_000;
-
-/** A request that is no take, as a promise. */
-export type PlainOperation = Exclude<Operation, { readonly type: 'take' }>;
 
 /** Turns calls into promises: deadlines, abort signals, refusals as errors. */
 export class Calls {
@@ -28,47 +28,73 @@ export class Calls {
   }
 
   /** @returns what the state machine did; rejects with the error that its refusal stands for. */
-  async request(operation: PlainOperation, options: CallOptions = {}): Promise<QueueResult> {
-    const bytes = encodeOperation(operation);
-    const end = await this.#run(options, {
-      kind: 'request',
-      body: () => bytes,
-      takeFrom: undefined,
-      waitUntilMs: 0,
-      deadlineMs: this.deadlineMs(options),
-    });
-    return resultOf(end);
+  request(operation: KeyedOperation, options: CallOptions = {}): Promise<QueueResult> {
+    return this.#request(operation, { key: operation.id }, options);
   }
 
-  async read(kind: 'get' | 'stats', body: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
+  /** The same on a whole shard. */
+  requestAt(shard: number, operation: QueueOperation, options: CallOptions = {}): Promise<QueueResult> {
+    return this.#request(operation, { shard }, options);
+  }
+
+  async get(key: string, body: GetBody, options: CallOptions = {}): Promise<Uint8Array> {
+    const { queue, any } = body;
+    const bytes = encodeGet(body);
     const deadlineMs = this.deadlineMs(options);
-    const end = await this.#run(options, {
-      kind,
-      body: () => body,
-      takeFrom: undefined,
-      waitUntilMs: 0,
-      deadlineMs,
-    });
+    const about = { queue, target: { key }, any, deadlineMs } as const;
+    return bytesOf(await this.#run(options, { ...plain, ...about, kind: 'get', body: () => bytes }));
+  }
+
+  async stats(shard: number, queue: string, options: CallOptions = {}): Promise<Uint8Array> {
+    const bytes = encodeQueueName(queue);
+    const about = { queue, target: { shard }, deadlineMs: this.deadlineMs(options) } as const;
+    return bytesOf(await this.#run(options, { ...plain, ...about, kind: 'stats', body: () => bytes }));
+  }
+
+  /** Where calls on the queue go, if that is known now. */
+  routesNow(queue: string): QueueRoutes | undefined {
+    return this.#requests.routesOf(queue);
+  }
+
+  /** Where calls on the queue go, as soon as that is known. */
+  async routes(queue: string, options: CallOptions = {}): Promise<QueueRoutes> {
+    const about = { queue, target: { shard: wholeCluster }, deadlineMs: this.deadlineMs(options) } as const;
+    const end = await this.#run(options, { ...plain, ...about, kind: 'routes', body: noBytes });
     if (end.type === 'failed') throw end.error;
-    if (end.type === 'read') return end.body;
-    throw new ProtocolError('a read was answered with a result');
+    if (end.type === 'routes') return end.routes;
+    throw new ProtocolError('a question about routes was answered otherwise');
   }
 
   /** Starts a take. `started` gets the call, with which its wait can be ended. */
   async take(
+    shard: number,
     operation: (session: SessionId) => Operation,
     options: CallOptions & { readonly waitUntilMs: number; readonly queue: string },
     started: (call: Call) => void = () => {},
   ): Promise<QueueResult> {
-    const deadlineMs = Math.max(options.waitUntilMs, this.clock.monotonicMs()) + this.#timeout(options);
+    const { queue, waitUntilMs } = options;
+    const deadlineMs = Math.max(waitUntilMs, this.clock.monotonicMs()) + this.#timeout(options);
     const spec = {
+      ...plain,
       kind: 'request',
+      queue,
+      target: { shard },
       body: (session: SessionId) => encodeOperation(operation(session)),
-      takeFrom: options.queue,
-      waitUntilMs: options.waitUntilMs,
+      isTake: true,
+      waitUntilMs,
       deadlineMs,
     } as const;
     return resultOf(await this.#run(options, spec, started));
+  }
+
+  /** Asks what became of a request whose outcome was unknown; see `Requests.givenUp`. */
+  async ask(about: Call, options: CallOptions = {}): Promise<QueueResult> {
+    const { queue, target } = about.spec;
+    const bytes = encodeOperation({ type: 'resolve', queue, id: 'key' in target ? target.key : '' });
+    const deadlineMs = this.deadlineMs(options);
+    const spec = { ...plain, kind: 'request', queue, target, deadlineMs, body: () => bytes } as const;
+    const end = await this.#promise(options, (done) => this.#requests.ask(about, { ...spec, done }));
+    return resultOf(end);
   }
 
   /** Ends the wait of a take soon. What it got and nobody was there to be told is given back when it is known. */
@@ -84,28 +110,55 @@ export class Calls {
     return timeoutMs === Number.POSITIVE_INFINITY ? timeoutMs : checkDuration(timeoutMs, 'timeoutMs');
   }
 
+  async #request(
+    operation: KeyedOperation | QueueOperation,
+    target: CallTarget,
+    options: CallOptions,
+  ): Promise<QueueResult> {
+    const bytes = encodeOperation(operation);
+    const about = { queue: operation.queue, target, deadlineMs: this.deadlineMs(options) } as const;
+    return resultOf(await this.#run(options, { ...plain, ...about, kind: 'request', body: () => bytes }));
+  }
+
   #run(
-    { signal }: CallOptions,
+    options: CallOptions,
     spec: Omit<CallSpec, 'done'>,
     started: (call: Call) => void = () => {},
   ): Promise<CallEnd> {
+    return this.#promise(options, (done) => {
+      const call = this.#requests.start({ ...spec, done });
+      started(call);
+      return call;
+    });
+  }
+
+  #promise({ signal }: CallOptions, start: (done: (end: CallEnd) => void) => Call): Promise<CallEnd> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
         this.#requests.abandon(call);
         reject(signal?.reason);
       };
-      const call = this.#requests.start({
-        ...spec,
-        done: (end) => {
-          signal?.removeEventListener('abort', onAbort);
-          resolve(end);
-        },
+      const call = start((end) => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve(end);
       });
       signal?.addEventListener('abort', onAbort, { once: true });
-      started(call);
     });
   }
+}
+
+/** What most calls are. */
+const plain = { any: false, isTake: false, waitUntilMs: 0 } as const;
+
+function noBytes(): Uint8Array {
+  return new Uint8Array(0);
+}
+
+function bytesOf(end: CallEnd): Uint8Array {
+  if (end.type === 'failed') throw end.error;
+  if (end.type === 'read') return end.body;
+  throw new ProtocolError('a read was answered with a result');
 }
 
 function resultOf(end: CallEnd): QueueResult {

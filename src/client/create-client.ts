@@ -24,6 +24,8 @@ export interface QueueClientOptions {
   readonly openEscrow?: OpenEscrow | undefined;
   /** How long an answer may take unless a call says otherwise; 10,000 ms unless given. */
   readonly timeoutMs?: number | undefined;
+  /** `openChannel` always leads to the same process: no other one could reach more. */
+  readonly hasOneGateway?: boolean | undefined;
   /** Told of each link that stands, and of each dial that failed. */
   readonly onLink?: ((error: Error | undefined) => void) | undefined;
 }
@@ -50,17 +52,20 @@ class Client implements QueueClient {
 
   constructor(options: QueueClientOptions) {
     const { openChannel, clock, random, openEscrow, timeoutMs = timeoutDefaultMs, onLink } = options;
+    const { hasOneGateway = false } = options;
     this.#clock = clock;
     this.#random = random;
     this.#escrows = new Escrows(openEscrow);
     this.#leases = new Leases(clock);
     this.#link = new SessionLink(
-      { openChannel, clock, random },
+      { openChannel, clock, random, hasOneGateway },
       {
         opened: () => onLink?.(undefined),
-        attached: () => this.#requests.attached(),
+        routed: (routes) => this.#requests.routed(routes),
+        attached: (shard) => this.#requests.attached(shard),
         lost: () => this.#requests.lost(),
-        expired: () => this.#requests.expired(),
+        expired: (shard) => this.#requests.expired(shard),
+        regrouped: () => this.#requests.regrouped(),
         frame: (header, body) => {
           if (header.kind === 'leaseLost') this.#leases.lost(readLeaseLost(body));
           else this.#requests.onFrame(header, body);
@@ -77,7 +82,7 @@ class Client implements QueueClient {
   }
 
   get connected(): boolean {
-    return this.#link.isAttached;
+    return this.#link.isConnected;
   }
 
   queue(name: string): Queue<Uint8Array>;
@@ -97,6 +102,7 @@ class Client implements QueueClient {
   }
 
   #open<T>(queue: string, codec: Codec<T>): Queue<T> {
+    this.#link.use(queue);
     const deps = { queue, codec, calls: this.#calls, leases: this.#leases };
     return new QueueHandle({ ...deps, work: (handler, options) => this.#work(deps, handler, options) });
   }

@@ -9,8 +9,9 @@ import {
   checkTime,
   encodePayload,
 } from './arguments.ts';
-import type { Calls, PlainOperation } from './calls.ts';
+import type { Calls } from './calls.ts';
 import type { Leases } from './leases.ts';
+import type { KeyedOperation } from './request-frames.ts';
 import type { Ack, CallOptions, Codec, Lease, ReleaseOptions, Task } from './types.ts';
 
 /** What a release may hold back. */
@@ -85,7 +86,7 @@ export class TakenLease<T> implements Lease<T> {
     return this.#end(() => ({ type: 'bury', ...this.#name(), reason: checkReason(reason) }), options);
   }
 
-  async #end(operation: () => PlainOperation, options: CallOptions): Promise<void> {
+  async #end(operation: () => KeyedOperation, options: CallOptions): Promise<void> {
     await this.#deps.calls.request(operation(), options);
     this.#deps.leases.ended(this.#deps.queue, this.task.id, this.fence);
   }
@@ -101,7 +102,7 @@ export function ackOperation<T>(
   id: string,
   fence: number,
   answer: Ack<T>,
-): PlainOperation {
+): KeyedOperation {
   checkObject(answer, 'the answer');
   if ('done' in answer && answer.done === true) return { type: 'ackDone', queue, id, fence };
   if (!('payload' in answer))

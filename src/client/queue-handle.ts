@@ -1,7 +1,6 @@
 import { ProtocolError } from '../base/errors.ts';
 import { queueLimits } from '../queue/limits.ts';
 import type { QueueResult, QueueStats } from '../queue/types.ts';
-import { encodeGet, encodeQueueName } from '../wire/client-frame.ts';
 import { decodeRecord, decodeStats } from '../wire/queue-result.ts';
 import {
   checkDuration,
@@ -17,6 +16,9 @@ import {
   encodePayload,
 } from './arguments.ts';
 import { type LeaseDeps, TakenLease } from './lease.ts';
+import { type ShardRef, wholeCluster } from './routes.ts';
+import { type Given, ShardTake, takeFrom } from './shard-take.ts';
+import { sumStats } from './sum-stats.ts';
 import type {
   CallOptions,
   GetOptions,
@@ -33,8 +35,6 @@ import type {
   WorkOptions,
 } from './types.ts';
 
-type Taken = Extract<QueueResult, { readonly type: 'taken' }>;
-
 /** Time to run of a lease that names none. */
 const ttrDefaultMs = 60_000;
 
@@ -47,6 +47,8 @@ export interface HandleDeps<T> extends LeaseDeps<T> {
 export class QueueHandle<T> implements Queue<T> {
   readonly name: string;
   readonly #deps: HandleDeps<T>;
+  /** Each take begins at another shard. */
+  #turn = 0;
 
   constructor(deps: HandleDeps<T>) {
     this.name = deps.queue;
@@ -85,11 +87,22 @@ export class QueueHandle<T> implements Queue<T> {
     };
     const { clock } = this.#deps.calls;
     const waitUntilMs = clock.monotonicMs() + checkDuration(waitMs, 'waitMs');
+    const shards = await this.#shards(options);
+    if (shards.length !== 1) {
+      this.#turn++;
+      const inTurn = shards.map((_, place) => shards[(place + this.#turn) % shards.length]!);
+      const take = new ShardTake(this.#deps.calls, this.name, terms, options);
+      return this.#leases(await take.run(inTurn, waitUntilMs));
+    }
+    const shard = shards[0]?.number ?? wholeCluster;
     while (true) {
-      const taken = await this.#takeOnce(terms, waitUntilMs, options);
+      const { tasks, atMs } = await takeFrom(this.#deps.calls, this.name, shard, terms, {
+        ...options,
+        waitUntilMs,
+      });
       // A wait may end early, with its node or to make room: then it goes on under another id.
-      if (taken.tasks.length > 0 || clock.monotonicMs() >= waitUntilMs || waitMs === 0)
-        return this.#leases(taken);
+      if (tasks.length > 0 || clock.monotonicMs() >= waitUntilMs || waitMs === 0)
+        return this.#leases(tasks.map((task) => ({ task, atMs })));
     }
   }
 
@@ -97,8 +110,8 @@ export class QueueHandle<T> implements Queue<T> {
     const { read = 'leader', maxAgeMs } = options;
     checkOneOf(read, 'read', ['leader', 'any']);
     const age = maxAgeMs === undefined ? undefined : checkDuration(maxAgeMs, 'maxAgeMs');
-    const body = encodeGet({ queue: this.name, id: checkTaskId(id), any: read === 'any', maxAgeMs: age });
-    const { task, ageMs } = decodeRecord(await this.#deps.calls.read('get', body, options));
+    const body = { queue: this.name, id: checkTaskId(id), any: read === 'any', maxAgeMs: age };
+    const { task, ageMs } = decodeRecord(await this.#deps.calls.get(id, body, options));
     if (task === undefined) return undefined;
     const { expiresAtMs, payload, ...rest } = task;
     return { ...rest, payload: this.#deps.codec.decode(payload), expiresAt: expiresAtMs, ageMs };
@@ -109,37 +122,43 @@ export class QueueHandle<T> implements Queue<T> {
   }
 
   async stats(options: CallOptions = {}): Promise<QueueStats> {
-    return decodeStats(await this.#deps.calls.read('stats', encodeQueueName(this.name), options));
+    return sumStats(await this.#onAll(options, (shard) => this.#statsOf(shard, options)));
   }
 
   async setProvider(provider: string, settings: ProviderSettings, options: CallOptions = {}): Promise<void> {
-    const operation = { provider: checkName(provider, 'provider'), settings: completeProvider(settings) };
-    await this.#deps.calls.request({ type: 'setProvider', queue: this.name, ...operation }, options);
+    const { name: queue } = this;
+    const change = { provider: checkName(provider, 'provider'), settings: completeProvider(settings) };
+    const operation = { type: 'setProvider', queue, ...change } as const;
+    await this.#onAll(options, (shard) => this.#deps.calls.requestAt(shard, operation, options));
   }
 
   async setPolicy(settings: PolicySettings, options: CallOptions = {}): Promise<void> {
-    const policy = completePolicy(settings);
-    await this.#deps.calls.request({ type: 'setPolicy', queue: this.name, policy }, options);
+    const operation = { type: 'setPolicy', queue: this.name, policy: completePolicy(settings) } as const;
+    await this.#onAll(options, (shard) => this.#deps.calls.requestAt(shard, operation, options));
   }
 
-  async #takeOnce(
-    terms: { readonly limit: number; readonly ttrMs: number; readonly callMs: number },
-    waitUntilMs: number,
-    options: CallOptions,
-  ): Promise<Taken> {
-    const queue = this.name;
-    const result = await this.#deps.calls.take((session) => ({ type: 'take', queue, session, ...terms }), {
-      ...options,
-      queue,
-      waitUntilMs,
+  async #statsOf(shard: number, options: CallOptions): Promise<QueueStats> {
+    return decodeStats(await this.#deps.calls.stats(shard, this.name, options));
+  }
+
+  async #shards(options: CallOptions): Promise<readonly ShardRef[]> {
+    const { calls } = this.#deps;
+    return (calls.routesNow(this.name) ?? (await calls.routes(this.name, options))).shards;
+  }
+
+  /** Carries a call out on every shard of the queue; all have ended when this rejects. */
+  async #onAll<R>(options: CallOptions, call: (shard: number) => Promise<R>): Promise<readonly R[]> {
+    const shards = await this.#shards(options);
+    const ends = await Promise.allSettled(shards.map(({ number }) => call(number)));
+    return ends.map((end) => {
+      if (end.status === 'rejected') throw end.reason;
+      return end.value;
     });
-    if (result.type !== 'taken') throw unexpected('take', result);
-    return result;
   }
 
-  #leases({ tasks, atMs }: Taken): Lease<T>[] {
+  #leases(given: readonly Given[]): Lease<T>[] {
     const nowMs = this.#deps.calls.clock.monotonicMs();
-    return tasks.map((task) => {
+    return given.map(({ task, atMs }) => {
       const endsAtMs = nowMs + task.leaseEndsAtMs - atMs;
       const signal = this.#deps.leases.given(this.name, task.id, task.fence, endsAtMs);
       return new TakenLease(this.#deps, task, signal);

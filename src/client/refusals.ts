@@ -18,6 +18,8 @@ import {
   StaleLeaseError,
   TaskNotFoundError,
   TooLargeError,
+  TooManyHopsError,
+  UnknownGroupError,
 } from '../base/errors.ts';
 import type { RefusalCode } from '../queue/types.ts';
 import type { RefusedBody, ServiceRefusal } from '../wire/client-frame.ts';
@@ -61,6 +63,6 @@ const byService: {
   TOO_LARGE: (message) => new TooLargeError(message),
   PROTOCOL: (message) => new ProtocolError(message),
   CLOSED: (message) => new ClosedError(message),
-  UNKNOWN_GROUP: (message) => new InvalidArgumentError(message),
-  TOO_MANY_HOPS: (message) => new ProtocolError(message),
+  UNKNOWN_GROUP: (message) => new UnknownGroupError(message),
+  TOO_MANY_HOPS: (message) => new TooManyHopsError(message),
 };

@@ -1,51 +1,49 @@
 import { Alarm } from '../base/alarm.ts';
 import {
   BusyError,
-  ClientExpiredError,
   ClosedError,
   DeadlineExceededError,
-  UnknownOutcomeError,
+  InvalidArgumentError,
+  isRaftsmanError,
+  RequestSettledError,
 } from '../base/errors.ts';
+import type { ClientId } from '../base/ids.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { QueueResult } from '../queue/types.ts';
-import { encodeQueueName, readRefused } from '../wire/client-frame.ts';
 import type { ClientHeader } from '../wire/client-header.ts';
-import { decodeResult } from '../wire/queue-result.ts';
-import {
-  type Call,
-  type CallSpec,
-  fail,
-  finish,
-  isSessionOver,
-  mayBeApplied,
-  newCall,
-  restarted,
-} from './call.ts';
-import { serviceError } from './refusals.ts';
-import { cancelHeader, giveBack, orphanRetryMs, requestHeader, requestStream } from './request-frames.ts';
-import { backlogMax, RequestWindow, windowMax } from './request-window.ts';
-import { attachCorrelation, type SessionLink } from './session-link.ts';
+import { type Call, type CallSpec, fail, finish, newCall } from './call.ts';
+import { Correlations } from './correlations.ts';
+import { streamOf } from './request-frames.ts';
+import { RequestStream, type StreamDeps } from './request-stream.ts';
+import { backlogMax, windowMax } from './request-window.ts';
+import type { QueueRoutes, Routes } from './routes.ts';
+import type { SessionLink } from './session-link.ts';
 
 const sweepStepMs = 10;
-const unknownRetryMs = 50;
 const busyRetryMs = 100;
-/** How often a call may start again under another id because its session was over. */
-const restartsMax = 5;
+/** Once one shard has forgotten the client, answers of the others are waited for so long. */
+const drainWithinMs = 5_000;
+/** Calls that wait until it is known where they go: as many as one shard would hold. */
+const unplacedMax: number = windowMax + backlogMax;
+/** Former ids of this client, so that questions about their requests are told from nonsense. */
+const formerMax = 16;
 
 /**
- * The calls of one client that are under way. Each request keeps its id until its outcome is known: it is sent again under the
- * same id on every new link, in the order of the ids, and is never reported refused once it may have been applied.
+ * The calls of one client that are under way: each finds its shard when that is known, and is one of that shard's stream from
+ * then on. One client has one identity on all shards; when one of them has forgotten it, all get a new one.
  */
 export class Requests {
   readonly #clock: Clock;
   readonly #link: SessionLink;
   readonly #alarm: Alarm;
-  readonly #byCorrelation = new Map<number, Call>();
-  readonly #reads = new Set<Call>();
-  #window = new RequestWindow();
-  #lastCorrelation = 0;
+  readonly #correlations = new Correlations();
+  readonly #streams = new Map<number, RequestStream>();
+  readonly #streamDeps: StreamDeps;
+  readonly #former: ClientId[] = [];
+  #routes: Routes | undefined;
+  #unplaced: Call[] = [];
   /** The client is expired: nothing new is sent until what was sent is answered; `#carried` goes on under a new identity. */
   #isDraining = false;
+  #drainByMs = Number.POSITIVE_INFINITY;
   #carried: Call[] = [];
   #isClosed = false;
 
@@ -53,272 +51,219 @@ export class Requests {
     this.#clock = clock;
     this.#link = link;
     this.#alarm = new Alarm(clock, () => this.#sweep());
+    this.#streamDeps = {
+      clock,
+      link,
+      correlations: this.#correlations,
+      wakeAt: (atMs) => this.#alarm.at(atMs),
+      isDraining: () => this.#isDraining,
+      carry: (call) => {
+        this.#drain();
+        this.#carried.push(call);
+      },
+      start: (spec) => this.start(spec),
+    };
   }
 
   /** Starts a call; its end is reported once, in a later microtask. */
   start(spec: CallSpec): Call {
     const call = newCall(spec);
-    if (this.#isClosed) {
-      fail(call, new ClosedError('the client is closed'));
-      return call;
+    if (this.#isClosed) fail(call, new ClosedError('the client is closed'));
+    else {
+      this.#enter(call);
+      this.#alarm.at(call.deadlineMs);
     }
-    if (spec.kind !== 'request') this.#startRead(call);
-    else if (!this.#window.enqueue(call)) fail(call, tooMany());
-    else this.#pump();
-    this.#alarm.at(call.deadlineMs);
     return call;
+  }
+
+  /** Asks what became of a request whose outcome was unknown: under its own id, where it was sent. */
+  ask(about: Call, spec: CallSpec): Call {
+    const call = newCall(spec);
+    call.isQuestion = true;
+    call.seq = about.seq;
+    call.place = about.place;
+    if (this.#isClosed) fail(call, new ClosedError('the client is closed'));
+    else if (!this.#streamAt(about.place.shard).startAside(call)) fail(call, tooMany());
+    else this.#alarm.at(call.deadlineMs);
+    return call;
+  }
+
+  /**
+   * The request that an UnknownOutcomeError named.
+   *
+   * @throws InvalidArgumentError if this client had no such request; RequestSettledError if it can no longer be asked about.
+   */
+  givenUp(client: string, stream: number, seq: number): Call {
+    const isFormer = this.#former.some((id) => id === client);
+    if (isFormer) throw new RequestSettledError('the client has another identity since that request');
+    const found = [...this.#streams].find(([shard]) => streamOf(shard) === stream)?.[1];
+    const call = client === this.#link.identity.client ? found?.givenUp(seq) : undefined;
+    if (call === undefined) throw new InvalidArgumentError('this client had no request of that id');
+    return call;
+  }
+
+  /** Where calls on the queue go; undefined while that is not known. */
+  routesOf(queue: string): QueueRoutes | undefined {
+    return this.#routes?.ofQueue(queue);
   }
 
   /** A take waits no longer: it is answered with what it got so far, mostly nothing. */
   endWait(call: Call, deadlineMs: number = call.deadlineMs): void {
-    if (call.isDone || call.isCancelled) return;
-    call.isCancelled = true;
-    call.waitUntilMs = 0;
-    call.deadlineMs = Math.min(call.deadlineMs, deadlineMs);
-    this.#alarm.at(call.deadlineMs);
-    if (mayBeApplied(call)) {
-      this.#sendCancel(call);
-      return;
-    }
-    this.#settle(call);
-    finish(call, { type: 'result', result: nothingTaken });
+    if (!call.isDone && !call.isCancelled) this.#streamAt(call.place.shard).endWait(call, deadlineMs);
   }
 
   /** The caller does not want to know any more. What was sent goes on to its end; what a take got is given back. */
   abandon(call: Call): void {
     if (call.isDone) return;
-    call.isDone = true;
-    if (!mayBeApplied(call)) this.#settle(call);
-    else if (call.spec.takeFrom !== undefined) this.#orphan(call);
+    const place = this.#unplaced.indexOf(call);
+    if (place >= 0) this.#unplaced.splice(place, 1);
+    if (place >= 0 || call.spec.kind === 'routes') call.isDone = true;
+    else this.#streamAt(call.place.shard).abandon(call);
   }
 
-  attached(): void {
-    for (const call of this.#window.unsettled()) if (!call.isSent) this.#transmit(call);
-    for (const call of this.#reads) if (!call.isSent) this.#transmit(call);
-    this.#pump();
+  /** It is known where calls go, or known anew. Requests that have an id keep their stream: there their answers are remembered. */
+  routed(routes: Routes): void {
+    if (this.#routes !== routes) {
+      this.#routes = routes;
+      const calls = [...this.#streams.values()].flatMap((stream) => stream.takeBacklog());
+      this.#enterAll([...calls, ...this.#takeUnplaced()]);
+    }
+    for (const stream of this.#streams.values()) stream.resume();
+  }
+
+  attached(shard: number): void {
+    this.#streams.get(shard)?.resume();
   }
 
   lost(): void {
-    for (const call of this.#window.unsettled()) {
-      call.isUnknown ||= call.isSent;
-      call.isSent = false;
-    }
-    for (const call of this.#reads) call.isSent = false;
-    if (this.#isDraining) this.#rotate();
+    for (const stream of this.#streams.values()) stream.lost();
+    this.#endDrain();
   }
 
-  /** The cluster has forgotten the client: what may have been applied stays unknown, the rest goes on under a new identity. */
-  expired(): void {
+  /** This shard has forgotten the client: what may have been applied there stays unknown, the rest goes on under a new identity. */
+  expired(shard: number): void {
+    this.#streamAt(shard).expired();
+    this.#drain();
+    this.#endDrain();
+  }
+
+  /** Where calls go is not known any more, and what was sent means nothing there. */
+  regrouped(): void {
+    this.#routes = undefined;
+    const reads = [...this.#streams.values()].flatMap((stream) => stream.takeReads());
     this.#rotate();
+    this.#streams.clear();
+    this.#enterAll(reads);
   }
 
   onFrame(header: ClientHeader, body: Buffer): void {
-    const call = this.#byCorrelation.get(header.correlation);
+    const call = this.#correlations.get(header.correlation);
     if (call === undefined) return;
-    switch (header.kind) {
-      case 'result':
-        this.#onResult(call, decodeResult(body));
-        break;
-      case 'record':
-      case 'statsResult':
-        this.#settle(call);
-        finish(call, { type: 'read', kind: header.kind, body });
-        break;
-      case 'refused':
-        this.#onRefused(call, body);
-        break;
-      case 'unknown':
-        call.isUnknown = true;
-        this.#retryIn(call, unknownRetryMs);
-        break;
-      default:
-        break;
-    }
-    this.#pump();
+    const stream = this.#streamAt(call.place.shard);
+    stream.onAnswer(call, header, body);
+    if (this.#isDraining) this.#endDrain();
+    else stream.pump();
   }
 
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#alarm.cancel();
-    for (const call of [
-      ...this.#window.unsettled(),
-      ...this.#window.backlog(),
-      ...this.#reads,
-      ...this.#carried,
-    ]) {
-      const isUnknown = call.spec.kind === 'request' && mayBeApplied(call);
-      fail(call, isUnknown ? this.#unknownError(call) : new ClosedError('the client is closed'));
-    }
+    for (const stream of this.#streams.values()) stream.close(closedError());
+    for (const call of [...this.#unplaced, ...this.#carried]) fail(call, closedError());
   }
 
-  #startRead(call: Call): void {
-    if (this.#reads.size >= backlogMax) {
-      fail(call, tooMany());
-      return;
-    }
-    this.#reads.add(call);
-    this.#register(call);
-    if (this.#link.isAttached) this.#transmit(call);
+  #streamAt(shard: number): RequestStream {
+    const stream = this.#streams.get(shard) ?? new RequestStream(shard, this.#streamDeps);
+    this.#streams.set(shard, stream);
+    return stream;
   }
 
-  /** Gives ids to calls that wait and sends them; a take that waits long must not hold the window. */
-  #pump(): void {
-    if (this.#isDraining) {
-      if (!this.#hasSent()) this.#rotate();
-      return;
-    }
-    for (const call of this.#window.admit()) {
-      this.#register(call);
-      if (this.#link.isAttached) this.#transmit(call);
-    }
-    if (this.#window.span < windowMax / 2) return;
-    const oldest = this.#window.oldest();
-    if (oldest?.spec.takeFrom !== undefined) this.endWait(oldest);
+  #enter(call: Call): void {
+    if (this.#routes !== undefined) this.#place(this.#routes, call)?.pump();
+    else if (this.#unplaced.length >= unplacedMax) fail(call, tooMany());
+    else this.#unplaced.push(call);
   }
 
-  #register(call: Call): void {
-    do this.#lastCorrelation = (this.#lastCorrelation + 1) % attachCorrelation;
-    while (this.#lastCorrelation === 0 || this.#byCorrelation.has(this.#lastCorrelation));
-    call.correlation = this.#lastCorrelation;
-    call.body = call.spec.body(this.#link.identity.session);
-    this.#byCorrelation.set(call.correlation, call);
+  /** In order, and none is sent before all have their place. */
+  #enterAll(calls: readonly Call[]): void {
+    const routes = this.#routes;
+    if (routes === undefined) this.#unplaced.push(...calls);
+    else for (const call of calls) this.#place(routes, call);
   }
 
-  #transmit(call: Call): void {
-    const nowMs = this.#clock.monotonicMs();
-    call.isSent = true;
-    call.retryAtMs = call.isOrphan ? nowMs + orphanRetryMs : Number.POSITIVE_INFINITY;
-    this.#alarm.at(call.retryAtMs);
-    this.#link.send(requestHeader(call, this.#window.settledUpTo, nowMs), call.body);
+  /** @returns the stream that has something to send now. */
+  #place(routes: Routes, call: Call): RequestStream | undefined {
+    const { spec } = call;
+    try {
+      const found = routes.ofQueue(spec.queue);
+      if (spec.kind === 'routes') {
+        finish(call, { type: 'routes', routes: found });
+        return undefined;
+      }
+      call.place = 'key' in spec.target ? found.ofKey(spec.target.key) : found.ofShard(spec.target.shard);
+    } catch (error) {
+      if (!isRaftsmanError(error)) throw error;
+      fail(call, error);
+      return undefined;
+    }
+    const stream = this.#streamAt(call.place.shard);
+    if (!(spec.kind === 'request' ? stream.enqueue(call) : stream.startAside(call))) fail(call, tooMany());
+    return spec.kind === 'request' ? stream : undefined;
   }
 
-  #sendCancel(call: Call): void {
-    if (call.isSent && call.spec.takeFrom !== undefined) {
-      this.#link.send(cancelHeader(call), encodeQueueName(call.spec.takeFrom));
-    }
+  #takeUnplaced(): readonly Call[] {
+    const calls = this.#unplaced;
+    this.#unplaced = [];
+    return calls;
   }
 
-  #onResult(call: Call, result: QueueResult): void {
-    if (result.type === 'refused' && result.code === 'CLIENT_EXPIRED') {
-      this.#onExpired(call);
-      return;
-    }
-    // The state machine had no room and remembers nothing: an earlier attempt may still arrive.
-    if (call.isUnknown && !call.isOrphan && result.type === 'refused' && result.code === 'BUSY') {
-      this.#retryIn(call, busyRetryMs);
-      return;
-    }
-    if (isSessionOver(call, result) && call.restartCount < restartsMax && !call.isOrphan) {
-      this.#forget(call);
-      this.#window.enqueueFirst([restarted(call)]);
-      this.#link.reattach();
-      return;
-    }
-    this.#settle(call);
-    const { takeFrom } = call.spec;
-    if (call.isOrphan && takeFrom !== undefined && result.type === 'taken') {
-      for (const task of result.tasks) this.start(giveBack(takeFrom, task, this.#clock.monotonicMs()));
-    }
-    finish(call, { type: 'result', result });
-  }
-
-  #onRefused(call: Call, body: Buffer): void {
-    const refused = readRefused(body);
-    if (call.isUnknown || call.isOrphan) {
-      this.#retryIn(call, Math.max(unknownRetryMs, refused.retryAfterMs));
-      return;
-    }
-    this.#settle(call);
-    fail(call, serviceError(refused));
-  }
-
-  #retryIn(call: Call, delayMs: number): void {
-    call.isSent = false;
-    call.retryAtMs = this.#clock.monotonicMs() + delayMs;
-    this.#alarm.at(call.retryAtMs);
-  }
-
-  /** This attempt did nothing; but an earlier one may have, before the client was forgotten. */
-  #onExpired(call: Call): void {
+  #drain(): void {
+    if (this.#isDraining) return;
     this.#isDraining = true;
-    this.#forget(call);
-    if (call.isUnknown) fail(call, this.#unknownError(call));
-    else if (call.restartCount > 0)
-      fail(call, new ClientExpiredError('the cluster no longer knows this client'));
-    else if (!call.isOrphan) this.#carried.push(restarted(call));
+    this.#drainByMs = this.#clock.monotonicMs() + drainWithinMs;
+    if (this.#routes?.isSharded === true) this.#alarm.at(this.#drainByMs);
   }
 
-  #hasSent(): boolean {
-    for (const call of this.#window.unsettled()) if (call.isSent) return true;
-    return false;
+  #endDrain(): void {
+    if (!this.#isDraining) return;
+    const isLate = this.#routes?.isSharded === true && this.#clock.monotonicMs() >= this.#drainByMs;
+    if (isLate || [...this.#streams.values()].every(({ isDrained }) => isDrained)) this.#rotate();
   }
 
   #rotate(): void {
-    const previous = this.#window;
-    const carried = this.#carried.filter((call) => !call.isDone);
-    for (const call of [...previous.unsettled()]) {
-      this.#byCorrelation.delete(call.correlation);
-      if (mayBeApplied(call)) fail(call, this.#unknownError(call));
-      else if (!call.isDone) carried.push(restarted(call));
-    }
-    this.#window = new RequestWindow();
-    this.#window.enqueueFirst([...carried, ...previous.backlog()]);
+    const streams = [...this.#streams.values()];
+    const calls = [...this.#carried, ...streams.flatMap((stream) => stream.endIdentity())];
     this.#carried = [];
     this.#isDraining = false;
+    this.#former.push(this.#link.identity.client);
+    if (this.#former.length > formerMax) this.#former.shift();
     this.#link.rotate();
-    this.#pump();
-  }
-
-  #orphan(call: Call): void {
-    call.isOrphan = true;
-    call.isCancelled = true;
-    call.waitUntilMs = 0;
-    call.deadlineMs = Number.POSITIVE_INFINITY;
-    this.#sendCancel(call);
-    call.retryAtMs = this.#clock.monotonicMs() + orphanRetryMs;
-    this.#alarm.at(call.retryAtMs);
+    this.#enterAll(calls.filter(({ isDone }) => !isDone));
+    for (const stream of streams) stream.pump();
   }
 
   #sweep(): void {
     const nowMs = this.#clock.monotonicMs();
-    let nextMs = Number.POSITIVE_INFINITY;
-    for (const call of [...this.#window.unsettled(), ...this.#window.backlog(), ...this.#reads]) {
-      if (call.deadlineMs <= nowMs) this.#expire(call);
-      else if (call.retryAtMs <= nowMs && this.#link.isAttached) this.#transmit(call);
-      nextMs = Math.min(nextMs, call.deadlineMs, this.#link.isAttached ? call.retryAtMs : nextMs);
-    }
+    let nextMs =
+      this.#isDraining && this.#routes?.isSharded === true ? this.#drainByMs : Number.POSITIVE_INFINITY;
+    for (const call of this.#unplaced.filter(({ deadlineMs }) => deadlineMs <= nowMs)) this.#giveUp(call);
+    for (const { deadlineMs } of this.#unplaced) nextMs = Math.min(nextMs, deadlineMs);
+    for (const stream of this.#streams.values()) nextMs = Math.min(nextMs, stream.sweep(nowMs));
     this.#alarm.at(Math.max(nextMs, nowMs + sweepStepMs));
-    this.#pump();
+    if (this.#isDraining) this.#endDrain();
+    else for (const stream of this.#streams.values()) stream.pump();
   }
 
-  /** Nobody waits any longer. A take is asked for until its outcome is known; anything else is settled and cannot be applied later. */
-  #expire(call: Call): void {
-    const isUnknown = call.spec.kind === 'request' && mayBeApplied(call);
-    fail(call, isUnknown ? this.#unknownError(call) : new DeadlineExceededError('no answer came in time'));
-    if (isUnknown && call.spec.takeFrom !== undefined) this.#orphan(call);
-    else this.#settle(call);
-  }
-
-  #settle(call: Call): void {
-    this.#forget(call);
-    this.#reads.delete(call);
-  }
-
-  #forget(call: Call): void {
-    this.#byCorrelation.delete(call.correlation);
-    this.#window.remove(call);
-  }
-
-  #unknownError(call: Call): UnknownOutcomeError {
-    const { client } = this.#link.identity;
-    return new UnknownOutcomeError(
-      `request ${client}/${requestStream}/${call.seq} was sent and its outcome is not known`,
-    );
+  #giveUp(call: Call): void {
+    this.#unplaced.splice(this.#unplaced.indexOf(call), 1);
+    fail(call, new DeadlineExceededError('no answer came in time'));
   }
 }
 
-const nothingTaken: QueueResult = { type: 'taken', tasks: [], atMs: 0 };
+function closedError(): ClosedError {
+  return new ClosedError('the client is closed');
+}
 
 function tooMany(): BusyError {
   return new BusyError(`more than ${backlogMax} calls wait`, busyRetryMs);

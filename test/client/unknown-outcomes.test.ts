@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { ClientId } from '../../src/base/ids.ts';
+import { type ClientId, nodeId } from '../../src/base/ids.ts';
 import { createQueueClient } from '../../src/client/create-client.ts';
 import type { QueueResult } from '../../src/queue/types.ts';
 import { encodeBundle, splitBundle } from '../../src/wire/client-bundle.ts';
 import type { ClientChannel } from '../../src/wire/client-channel.ts';
-import { type ClientHeader, decodeHeader, encodeFrame } from '../../src/wire/client-header.ts';
+import { encodeLeader } from '../../src/wire/client-frame.ts';
+import { blankHeader, type ClientHeader, decodeHeader, encodeFrame } from '../../src/wire/client-header.ts';
 import { encodeResult } from '../../src/wire/queue-result.ts';
 import { TestClock, TestRandom } from '../service/test-clock.ts';
 
@@ -27,6 +28,11 @@ class ScriptedNode {
       onClose: undefined,
     };
     this.#channel = channel;
+    const leader = encodeFrame(
+      { ...blankHeader, kind: 'leader', client },
+      encodeLeader({ leaderId: nodeId('a'), term: 1 }),
+    );
+    this.clock.after(0, () => channel.onFrame?.(encodeBundle([leader])));
     return Promise.resolve(channel);
   };
 

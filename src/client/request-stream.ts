@@ -1,0 +1,347 @@
+import {
+  ClientExpiredError,
+  DeadlineExceededError,
+  RequestSettledError,
+  UnknownOutcomeError,
+} from '../base/errors.ts';
+import type { Clock } from '../ports/clock.ts';
+import { encodeQueueName } from '../wire/client-frame.ts';
+import { type ClientHeader, noBucket } from '../wire/client-header.ts';
+import { type Call, type CallEnd, type CallSpec, fail, finish, mayBeApplied, restarted } from './call.ts';
+import type { Correlations } from './correlations.ts';
+import { judgeAnswer } from './judge-answer.ts';
+import {
+  cancelHeader,
+  giveBack,
+  orphanRetryMs,
+  requestHeader,
+  settleHeader,
+  streamOf,
+} from './request-frames.ts';
+import { backlogMax, RequestWindow, windowMax } from './request-window.ts';
+import { wholeCluster } from './routes.ts';
+import type { SessionLink } from './session-link.ts';
+import { SettleNotes } from './settle-notes.ts';
+
+/** What the streams of one client share. */
+export interface StreamDeps {
+  readonly clock: Clock;
+  readonly link: SessionLink;
+  readonly correlations: Correlations;
+  /** The stream wants to be swept at this time. */
+  readonly wakeAt: (atMs: number) => void;
+  /** The client looks for a new identity: no request gets an id. */
+  readonly isDraining: () => boolean;
+  /** The cluster has forgotten the client; the call did nothing and goes on under a new identity. */
+  readonly carry: (call: Call) => void;
+  readonly start: (spec: CallSpec) => void;
+}
+
+/** An expired client waits for the answers of shards that still know it. */
+type Memory = 'known' | 'forgetting' | 'forgotten';
+
+/** Requests whose outcome is unknown can be asked about for so long. */
+const keptForMs = 600_000;
+const strangerRetryMs = 50;
+const nothing = new Uint8Array(0);
+
+/**
+ * The calls of one client on one shard. Each request keeps its id until its outcome is known: it is sent again under the same
+ * id on every new link, in the order of the ids, and is never reported refused once it may have been applied.
+ */
+export class RequestStream {
+  readonly #deps: StreamDeps;
+  readonly #shard: number;
+  /** Reads, and questions about requests: they have no place in the window. */
+  readonly #asides = new Set<Call>();
+  #window = new RequestWindow();
+  #notes = new SettleNotes();
+  #memory: Memory = 'known';
+
+  constructor(shard: number, deps: StreamDeps) {
+    this.#shard = shard;
+    this.#deps = deps;
+  }
+
+  /** @returns false if there is no place for it. */
+  enqueue(call: Call): boolean {
+    return this.#window.enqueue(call);
+  }
+
+  /** @returns false if there is no place for it. */
+  startAside(call: Call): boolean {
+    if (this.#asides.size >= backlogMax) return false;
+    this.#asides.add(call);
+    this.#register(call);
+    if (this.#canSend(call)) this.#transmit(call);
+    return true;
+  }
+
+  /** Gives ids to calls that wait and sends them; what stands long at the window's begin must not hold it. */
+  pump(): void {
+    if (this.#deps.isDraining()) return;
+    const isAttached = this.#deps.link.isAttached(this.#shard);
+    this.#window.makeRoom();
+    for (const call of this.#window.admit()) {
+      this.#register(call);
+      if (isAttached) this.#transmit(call);
+    }
+    if (this.#window.span >= windowMax / 2) this.#endOldestWait();
+  }
+
+  /** A take waits no longer: it is answered with what it got so far, mostly nothing. */
+  endWait(call: Call, deadlineMs: number = call.deadlineMs): void {
+    call.isCancelled = true;
+    call.waitUntilMs = 0;
+    call.deadlineMs = Math.min(call.deadlineMs, deadlineMs);
+    this.#deps.wakeAt(call.deadlineMs);
+    if (mayBeApplied(call)) {
+      this.#sendCancel(call);
+      return;
+    }
+    this.#settle(call);
+    finish(call, { type: 'result', result: { type: 'taken', tasks: [], atMs: 0 } });
+  }
+
+  /** The caller does not want to know any more. What was sent goes on to its end; what a take got is given back. */
+  abandon(call: Call): void {
+    call.isDone = true;
+    if (!mayBeApplied(call)) this.#settle(call);
+    else if (call.spec.isTake) this.#orphan(call);
+  }
+
+  /** Something can be sent that could not before. */
+  resume(): void {
+    for (const call of [...this.#window.unsettled(), ...this.#asides])
+      if (!call.isSent && this.#canSend(call)) this.#transmit(call);
+    this.pump();
+  }
+
+  lost(): void {
+    for (const call of [...this.#window.unsettled(), ...this.#asides]) {
+      call.isUnknown ||= call.isSent && call.spec.kind === 'request';
+      call.isSent = false;
+    }
+  }
+
+  onAnswer(call: Call, header: ClientHeader, body: Buffer): void {
+    const nowMs = this.#deps.clock.monotonicMs();
+    if (header.kind === 'result' && this.#shard !== wholeCluster) {
+      this.#notes.answeredBy(header.group, nowMs);
+      this.#deps.wakeAt(this.#notes.dueMs(this.#window.settledUpTo));
+    }
+    const verdict = judgeAnswer(call, header, body);
+    switch (verdict.type) {
+      case 'ended':
+        this.#onEnd(call, verdict.end, nowMs);
+        break;
+      case 'again':
+        call.isUnknown ||= verdict.isUnknown;
+        this.#retryAt(call, nowMs + verdict.afterMs);
+        break;
+      case 'sessionOver':
+        this.#forget(call);
+        this.#window.enqueueFirst([restarted(call)]);
+        this.#deps.link.reattach(this.#shard);
+        break;
+      case 'expired':
+        this.#onExpired(call, header.group, nowMs);
+        break;
+      default:
+        break;
+    }
+  }
+
+  /** The group attached the client as one that it did not know. */
+  expired(): void {
+    this.#memory = 'forgotten';
+  }
+
+  /** Nothing more can be learned of what was sent under this identity. */
+  get isDrained(): boolean {
+    if (this.#memory === 'forgotten') return true;
+    for (const call of this.#window.unsettled())
+      if (call.isSent || (this.#memory === 'known' && mayBeApplied(call))) return false;
+    return true;
+  }
+
+  /** The identity is over. What may have been applied stays unknown. @returns the calls that go on under another. */
+  endIdentity(): readonly Call[] {
+    const carried: Call[] = [];
+    for (const call of this.#window.unsettled()) {
+      this.#deps.correlations.remove(call);
+      if (mayBeApplied(call)) fail(call, this.#unknownError(call));
+      else if (!call.isDone) carried.push(restarted(call));
+    }
+    for (const call of [...this.#asides]) {
+      if (!call.isQuestion) continue;
+      this.#forget(call);
+      fail(call, forgottenError());
+    }
+    carried.push(...this.#window.takeBacklog());
+    this.#window = new RequestWindow();
+    this.#notes = new SettleNotes();
+    this.#memory = 'known';
+    return carried;
+  }
+
+  /** The calls that have no id yet leave: they may belong elsewhere now. */
+  takeBacklog(): readonly Call[] {
+    return this.#window.takeBacklog();
+  }
+
+  /** The reads leave: they may belong elsewhere now. */
+  takeReads(): readonly Call[] {
+    const reads = [...this.#asides];
+    for (const call of reads) this.#forget(call);
+    return reads;
+  }
+
+  /**
+   * @returns the request of this id, whose outcome was reported as unknown.
+   * @throws RequestSettledError if it is settled; undefined if no request had this id.
+   */
+  givenUp(seq: number): Call | undefined {
+    if (seq > this.#window.lastSeq) return undefined;
+    const call = this.#window.givenUp(seq);
+    if (call === undefined) throw new RequestSettledError(`request ${seq} of this stream is settled`);
+    return call;
+  }
+
+  /** Ends every call: with `error` if it certainly did nothing. */
+  close(error: Error): void {
+    for (const call of [...this.#window.unsettled(), ...this.#window.backlog(), ...this.#asides])
+      fail(call, mayBeApplied(call) ? this.#unknownError(call) : error);
+  }
+
+  /** Ends and repeats what is due. @returns when to come again. */
+  sweep(nowMs: number): number {
+    let nextMs = this.#window.settleKeptBefore(nowMs - keptForMs, keptForMs);
+    for (const call of [...this.#window.unsettled(), ...this.#window.backlog(), ...this.#asides]) {
+      const canSend = this.#canSend(call);
+      if (call.deadlineMs <= nowMs) this.#expire(call);
+      else if (call.retryAtMs <= nowMs && canSend) this.#transmit(call);
+      nextMs = Math.min(nextMs, call.deadlineMs, canSend ? call.retryAtMs : nextMs);
+    }
+    return Math.min(nextMs, this.#tellSettled(nowMs));
+  }
+
+  #onEnd(call: Call, end: CallEnd, nowMs: number): void {
+    this.#settle(call);
+    if (call.isQuestion && end.type === 'result') this.#window.settleKept(call.seq);
+    if (call.isOrphan && end.type === 'result' && end.result.type === 'taken')
+      for (const task of end.result.tasks) this.#deps.start(giveBack(call.spec.queue, task, nowMs));
+    finish(call, end);
+  }
+
+  /** This attempt did nothing; but an earlier one may have, before the client was forgotten. */
+  #onExpired(call: Call, shard: number, nowMs: number): void {
+    if (shard !== this.#shard && !this.#deps.link.isAttached(shard)) {
+      // It was redirected to a shard that has not met this client yet.
+      this.#deps.link.meet(shard);
+      this.#retryAt(call, nowMs + strangerRetryMs);
+      return;
+    }
+    if (this.#memory === 'known') this.#memory = 'forgetting';
+    this.#forget(call);
+    if (call.isQuestion) fail(call, forgottenError());
+    else if (call.isUnknown) fail(call, this.#unknownError(call));
+    else if (call.restartCount > 0)
+      fail(call, new ClientExpiredError('the cluster no longer knows this client'));
+    if (call.isDone || call.isOrphan) this.#deps.carry(call);
+    else this.#deps.carry(restarted(call));
+  }
+
+  #register(call: Call): void {
+    this.#deps.correlations.add(call);
+    call.body = call.spec.body(this.#deps.link.identity.session);
+  }
+
+  #canSend(call: Call): boolean {
+    const { link } = this.#deps;
+    return call.spec.kind === 'request' ? link.isAttached(this.#shard) : link.canRead(this.#shard);
+  }
+
+  #transmit(call: Call): void {
+    const nowMs = this.#deps.clock.monotonicMs();
+    call.isSent = true;
+    call.retryAtMs = call.isOrphan ? nowMs + orphanRetryMs : Number.POSITIVE_INFINITY;
+    this.#deps.wakeAt(call.retryAtMs);
+    if (call.seq !== 0) this.#notes.active(nowMs);
+    this.#deps.link.send(requestHeader(call, this.#window.settledUpTo, nowMs), call.body);
+  }
+
+  #sendCancel(call: Call): void {
+    if (call.isSent && call.spec.isTake)
+      this.#deps.link.send(cancelHeader(call), encodeQueueName(call.spec.queue));
+  }
+
+  #endOldestWait(): void {
+    const oldest = this.#window.oldest();
+    if (oldest?.spec.isTake === true && !oldest.isDone && !oldest.isCancelled) this.endWait(oldest);
+  }
+
+  /** An idle client leaves no remembered answers behind: a bucket that has some cannot move. */
+  #tellSettled(nowMs: number): number {
+    const { settledUpTo } = this.#window;
+    const isDue = this.#notes.dueMs(settledUpTo) <= nowMs;
+    if (isDue && this.#deps.link.canRead(this.#shard)) {
+      if (this.#window.hasGaps) this.#endOldestWait();
+      for (const shard of this.#notes.tell(settledUpTo)) {
+        const place = { shard, bucket: noBucket, mapVersion: 0 };
+        this.#deps.link.send(settleHeader(streamOf(this.#shard), place, settledUpTo), nothing);
+      }
+    }
+    return this.#notes.dueMs(settledUpTo);
+  }
+
+  #retryAt(call: Call, atMs: number): void {
+    call.isSent = false;
+    call.retryAtMs = atMs;
+    this.#deps.wakeAt(atMs);
+  }
+
+  #orphan(call: Call): void {
+    call.isOrphan = true;
+    call.isCancelled = true;
+    call.waitUntilMs = 0;
+    call.deadlineMs = Number.POSITIVE_INFINITY;
+    this.#sendCancel(call);
+    call.retryAtMs = this.#deps.clock.monotonicMs() + orphanRetryMs;
+    this.#deps.wakeAt(call.retryAtMs);
+  }
+
+  /**
+   * Nobody waits any longer. A take is asked for until its outcome is known; another request that may have been applied is kept,
+   * so that its caller can ask what became of it; the rest is settled and cannot be applied later.
+   */
+  #expire(call: Call): void {
+    const isUnknown = mayBeApplied(call);
+    const isAsked = isUnknown && !call.isDone && !call.isQuestion;
+    fail(call, isUnknown ? this.#unknownError(call) : new DeadlineExceededError('no answer came in time'));
+    if (isUnknown && call.spec.isTake) this.#orphan(call);
+    else if (isAsked) {
+      this.#deps.correlations.remove(call);
+      this.#window.keep(call);
+      this.#deps.wakeAt(call.deadlineMs + keptForMs);
+    } else this.#settle(call);
+  }
+
+  #settle(call: Call): void {
+    this.#forget(call);
+  }
+
+  #forget(call: Call): void {
+    this.#deps.correlations.remove(call);
+    if (!this.#asides.delete(call)) this.#window.remove(call);
+  }
+
+  #unknownError({ seq }: Call): UnknownOutcomeError {
+    const id = `${this.#deps.link.identity.client}/${streamOf(this.#shard)}/${seq}`;
+    return new UnknownOutcomeError(`request ${id} was sent and its outcome is not known`, id);
+  }
+}
+
+function forgottenError(): RequestSettledError {
+  return new RequestSettledError('the cluster has forgotten the client of this request');
+}

@@ -1,0 +1,67 @@
+/** Whoever cannot attach a session for so long is asked again, or left for another. */
+export const attachWithinMs = 2_500;
+const attachRetryMs = 100;
+
+/** The client's session on one shard: whether the shard's group knows it, and when to ask again. */
+export class ShardSession {
+  readonly shard: number;
+  #isAttached = false;
+  /** Under which registration the group remembers our requests; undefined before the first attach. */
+  #registration: number | undefined;
+  /** The attach under way; 0 for none. */
+  #correlation = 0;
+  #attachByMs = Number.POSITIVE_INFINITY;
+  #attachAgainMs = Number.POSITIVE_INFINITY;
+
+  constructor(shard: number) {
+    this.shard = shard;
+  }
+
+  get isAttached(): boolean {
+    return this.#isAttached;
+  }
+
+  get correlation(): number {
+    return this.#correlation;
+  }
+
+  /** When something must be done about it; Infinity while nothing is under way. */
+  get dueMs(): number {
+    return Math.min(this.#attachByMs, this.#attachAgainMs);
+  }
+
+  asked(correlation: number, nowMs: number): void {
+    this.#isAttached = false;
+    this.#correlation = correlation;
+    this.#attachByMs = nowMs + attachWithinMs;
+    this.#attachAgainMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** @returns false if the group has forgotten the client since it was attached last. */
+  attached(registration: number): boolean {
+    this.lost();
+    if (this.#registration !== undefined && this.#registration !== registration) return false;
+    this.#registration = registration;
+    this.#isAttached = true;
+    return true;
+  }
+
+  /** Cannot be attached now. */
+  refused(nowMs: number): void {
+    this.#correlation = 0;
+    this.#attachAgainMs = nowMs + attachRetryMs;
+  }
+
+  /** No answer came in time. */
+  isLate(nowMs: number): boolean {
+    return nowMs >= this.#attachByMs;
+  }
+
+  /** The link is gone, and what was asked on it. */
+  lost(): void {
+    this.#isAttached = false;
+    this.#correlation = 0;
+    this.#attachByMs = Number.POSITIVE_INFINITY;
+    this.#attachAgainMs = Number.POSITIVE_INFINITY;
+  }
+}
