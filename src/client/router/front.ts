@@ -133,7 +133,6 @@ export class Front {
     } catch (error) {
       this.#onError(connection, error);
     }
-    this.#regulate(connection);
     this.#handleInbox(connection);
   }
 
@@ -142,6 +141,7 @@ export class Front {
     let count = 0;
     const frames = connection.inbox;
     connection.inbox = [];
+    this.#regulate(connection);
     try {
       for (; count < frames.length && connection.closedBy === undefined; count++) {
         if (count > 0 && count % framesAtOnce === 0) this.#regulate(connection);
@@ -267,13 +267,14 @@ export class Front {
     if (this.#drained !== undefined) return;
     connection.regulate();
     if (connection.paused) this.#pauses.at(this.#clock.monotonicMs() + pausedCheckMs);
+    else if (connection.inbox.length > 0) this.#pauses.at(this.#clock.monotonicMs());
   }
 
+  /** Also those whose link is read again, and of whom something was read before. */
   #regulatePaused(): void {
     for (const connection of this.#connections) {
-      if (!connection.paused) continue;
-      this.#regulate(connection);
-      if (!connection.paused) this.#handleInbox(connection);
+      if (connection.paused) this.#regulate(connection);
+      if (!connection.paused && connection.inbox.length > 0) this.#handleInbox(connection);
     }
   }
 }
