@@ -1,7 +1,7 @@
 import { isName } from '../base/ids.ts';
 import type { BucketRange, MapName } from '../sharding/types.ts';
+import { queueLimits } from './limits.ts';
 import type { Bucketing, PartitionerOf } from './occupancy.ts';
-import { epochMax } from './ownership.ts';
 import type { Parts } from './parts.ts';
 import { type Refusal, refuse } from './refusals.ts';
 import type { Claim, QueueResult } from './types.ts';
@@ -9,7 +9,6 @@ import { invalidInteger } from './validate.ts';
 
 type Of<Type extends Claim['type']> = Extract<Claim, { readonly type: Type }>;
 
-const bucketCountMax = 65_536;
 const uint32Max = 0xffff_ffff;
 
 /**
@@ -96,7 +95,7 @@ function invalidClaim(claim: Claim): Refusal | undefined {
   return (
     invalidInteger(version, 'version', 1, uint32Max) ??
     invalidInteger(digest, 'digest', 0, uint32Max) ??
-    invalidInteger(bucketCount, 'bucketCount', 1, bucketCountMax) ??
+    invalidInteger(bucketCount, 'bucketCount', 1, queueLimits.bucketsMax) ??
     invalidRanges(claim.ranges, bucketCount) ??
     (claim.type === 'own' ? invalidEpochs(claim) : undefined)
   );
@@ -114,7 +113,7 @@ function invalidRanges(ranges: readonly BucketRange[], bucketCount: number): Ref
 
 function invalidEpochs({ ranges }: Of<'own'>): Refusal | undefined {
   for (const { epoch } of ranges) {
-    const refused = invalidInteger(epoch, 'epoch', 1, epochMax);
+    const refused = invalidInteger(epoch, 'epoch', 1, queueLimits.epochMax);
     if (refused !== undefined) return refused;
   }
   return undefined;

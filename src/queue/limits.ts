@@ -24,6 +24,9 @@ export const queueLimits = {
   streamsPerClientMax: 256,
   unsettledPerStreamMax: 1_024,
   rememberedAnswersMax: 1_000_000,
+  bucketsMax: 65_536,
+  /** Owners that a bucket can have one after another. */
+  epochMax: 8_192,
   /** Tasks that one tick entry moves because log time passed. */
   sliceMax: 4_096,
   /** The same for an entry that carries other commands: those should not wait for a long slice. */

@@ -8,9 +8,8 @@ const unrecorded = 0;
 const owned = 1;
 const ceded = 2;
 
-/** What the counter of the fences leaves to epochs: 2^40 leases in a group, 2^13 owners of a bucket. */
+/** With `epochMax` epochs above it a fence is a safe integer still. */
 const fencesPerEpoch = 2 ** 40;
-export const epochMax: number = 2 ** 13;
 
 /**
  * Which buckets the group serves, as the claims in its log say. Requests are judged by this alone, never by a file. A group

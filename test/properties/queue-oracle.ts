@@ -1,4 +1,5 @@
 import type {
+  Claim,
   LeasedTask,
   Operation,
   Policy,
@@ -7,6 +8,8 @@ import type {
   QueueResult,
   TaskState,
 } from '../../src/queue/types.ts';
+
+import type { MapName } from '../../src/sharding/types.ts';
 
 /**
  * The queue told once more, slowly: arrays, linear scans, sorting at each take. It shares no code with `src/queue`, only the
@@ -55,7 +58,28 @@ interface OracleClient {
   registration: number;
   heardAtMs: number;
   settled: Map<number, number>;
-  answers: { stream: number; seq: number; body: string; result: QueueResult; isFinal: boolean }[];
+  answers: {
+    stream: number;
+    seq: number;
+    body: string;
+    key: string | undefined;
+    result: QueueResult;
+    isFinal: boolean;
+  }[];
+}
+
+interface OracleBucket {
+  /** The owner's name, this group's own included. */
+  owner: string | undefined;
+  isOurs: boolean;
+  epoch: number;
+  /** Requests of maps older than this may have run elsewhere. */
+  servedFrom: number;
+}
+
+/** The partition of the oracle's world: as many buckets as one likes, by the number in the key. */
+export function oracleBucket(key: string, bucketCount: number): number {
+  return Number(key.slice(1)) % bucketCount;
 }
 
 export class QueueOracle {
@@ -71,6 +95,9 @@ export class QueueOracle {
   puts = 0;
   fences = 0;
   attaches = 0;
+  map: MapName | undefined;
+  shard: string | undefined;
+  buckets: OracleBucket[] = [];
 
   opened(stampMs: number): void {
     this.nowMs = stampMs;
@@ -111,6 +138,15 @@ export class QueueOracle {
       }
       case 'request':
         return this.request(command);
+      case 'settle': {
+        const client = this.client(command.client);
+        if (client === undefined) return { type: 'done' };
+        client.heardAtMs = this.nowMs;
+        this.settle(client, command.stream, command.settledUpTo);
+        return { type: 'done' };
+      }
+      case 'claim':
+        return this.claim(command.claim);
       default:
         throw new Error('no such command');
     }
@@ -120,20 +156,114 @@ export class QueueOracle {
     const client = this.client(request.client);
     if (client === undefined) return no('CLIENT_EXPIRED');
     client.heardAtMs = this.nowMs;
-    const settled = Math.max(client.settled.get(request.stream) ?? 0, request.settledUpTo);
-    client.settled.set(request.stream, settled);
-    client.answers = client.answers.filter((one) => one.stream !== request.stream || one.seq > settled);
+    const settled = this.settle(client, request.stream, request.settledUpTo);
     if (request.seq <= settled) return no('REQUEST_SETTLED');
-    const body = bodyOf(operation);
+    const body = operation.type === 'resolve' ? 'any' : bodyOf(operation);
     const known = client.answers.find((one) => one.stream === request.stream && one.seq === request.seq);
-    if (known !== undefined && known.body !== body) return no('REQUEST_ID_REUSED');
+    if (known !== undefined && operation.type === 'resolve') known.isFinal = true;
+    else if (known !== undefined && known.body !== 'any' && known.body !== body)
+      return no('REQUEST_ID_REUSED');
     if (known?.isFinal === true)
       return known.result.type === 'taken' ? { ...known.result, atMs: this.nowMs } : known.result;
     client.answers = client.answers.filter((one) => one !== known);
+    const key = 'id' in operation && operation.id !== '' ? operation.id : undefined;
+    const elsewhere = key === undefined ? undefined : this.elsewhere(key, request.mapVersion);
+    if (elsewhere !== undefined) return elsewhere;
     const result = this.operate(request.client, operation);
     const isFinal = !request.mayWait || !(result.type === 'taken' && result.tasks.length === 0);
-    client.answers.push({ stream: request.stream, seq: request.seq, body, result, isFinal });
+    client.answers.push({ stream: request.stream, seq: request.seq, body, key, result, isFinal });
     return result;
+  }
+
+  settle(client: OracleClient, stream: number, upTo: number): number {
+    const settled = Math.max(client.settled.get(stream) ?? 0, upTo);
+    client.settled.set(stream, settled);
+    client.answers = client.answers.filter((one) => one.stream !== stream || one.seq > settled);
+    return settled;
+  }
+
+  elsewhere(key: string, mapVersion: number): QueueResult | undefined {
+    const to = (why: 'wrongShard' | 'frozen', owner: string | undefined): QueueResult => {
+      return { type: 'redirected', why, owner, version: this.map?.version ?? 0 };
+    };
+    if (this.map === undefined) return mapVersion > 0 ? to('frozen', undefined) : undefined;
+    const bucket = this.buckets[oracleBucket(key, this.map.bucketCount)]!;
+    if (bucket.isOurs && mapVersion >= bucket.servedFrom) return undefined;
+    if (bucket.owner === undefined && mapVersion > this.map.version) return to('frozen', undefined);
+    return to('wrongShard', bucket.owner);
+  }
+
+  claim(claim: Claim): QueueResult {
+    const { map, ranges } = claim;
+    const old = this.map;
+    const named = Array.from({ length: map.bucketCount }, (_, bucket) =>
+      ranges.find((range) => range.from <= bucket && bucket <= range.to),
+    );
+    const tasksIn = (bucket: number): number =>
+      this.tasks.filter((task) => oracleBucket(task.id, map.bucketCount) === bucket).length;
+    const isEmpty = this.tasks.length === 0 && this.keysRemembered().length === 0;
+    if (old !== undefined) {
+      if (map.version < old.version) return no('LOWER_VERSION');
+      if (map.version === old.version && map.digest !== old.digest) return no('CONFLICTING_MAP');
+      const isOther = map.bucketCount !== old.bucketCount || map.namespace !== old.namespace;
+      if (isOther && (this.shard !== undefined || !isEmpty)) return no('CONFLICTING_MAP');
+      if (isOther) this.buckets = [];
+    }
+    const buckets = named.map(
+      (_, at) => this.buckets[at] ?? { owner: undefined, isOurs: false, epoch: 0, servedFrom: 0 },
+    );
+    if (claim.type === 'own') {
+      if (this.shard !== undefined && this.shard !== claim.shard) return no('CONFLICTING_MAP');
+      for (const { from, to, epoch } of claim.ranges)
+        for (const bucket of buckets.slice(from, to + 1)) {
+          if (bucket.epoch > epoch || (bucket.epoch === epoch && !bucket.isOurs))
+            return no('CONDITION_FAILED');
+        }
+      if (buckets.some((bucket, at) => !bucket.isOurs && named[at] === undefined && tasksIn(at) > 0))
+        return no('BUCKET_IN_USE');
+      for (const { from, to, epoch } of claim.ranges)
+        for (let at = from; at <= to; at += 1) {
+          if (buckets[at]!.isOurs && buckets[at]!.epoch === epoch) continue;
+          const servedFrom = epoch === 1 ? 0 : map.version;
+          buckets[at] = { owner: claim.shard, isOurs: true, epoch, servedFrom };
+        }
+      this.shard = claim.shard;
+    } else {
+      if (claim.to === this.shard) return no('INVALID_ARGUMENT');
+      const remembered = this.keysRemembered().map((key) => oracleBucket(key, map.bucketCount));
+      if (named.some((range, at) => range !== undefined && (tasksIn(at) > 0 || remembered.includes(at))))
+        return no('BUCKET_IN_USE');
+      for (const [at, range] of named.entries())
+        if (range !== undefined)
+          buckets[at] = { ...buckets[at]!, owner: claim.to, isOurs: false, servedFrom: 0 };
+    }
+    this.buckets = buckets;
+    this.map = map;
+    if (claim.type === 'own') return { type: 'owned', version: map.version };
+    const epochs = ranges.flatMap(({ from, to }) => runsOf(buckets, from, to, (bucket) => bucket.epoch));
+    return {
+      type: 'disowned',
+      version: map.version,
+      epochs: epochs.map(([range, epoch]) => ({ ...range, epoch })),
+    };
+  }
+
+  earlierOwners(id: string): number {
+    if (this.map === undefined) return 0;
+    return Math.max(0, this.buckets[oracleBucket(id, this.map.bucketCount)]!.epoch - 1);
+  }
+
+  keysRemembered(): readonly string[] {
+    return this.clients.flatMap((client) => client.answers.flatMap(({ key }) => key ?? []));
+  }
+
+  /** What the state machine's own view should say of each bucket. */
+  ownership(): readonly unknown[] {
+    return this.buckets.map(({ owner, isOurs, epoch }, at) => {
+      const keys = [...this.tasks.map((task) => task.id), ...this.keysRemembered()];
+      const isOccupied = keys.some((key) => oracleBucket(key, this.buckets.length) === at);
+      return [owner, isOurs, owner === undefined ? 0 : epoch, isOccupied];
+    });
   }
 
   operate(client: string, operation: Operation): QueueResult {
@@ -214,7 +344,7 @@ export class QueueOracle {
       }
       queue.share = choice.shareAfter;
       this.fences += 1;
-      task.fence = this.fences;
+      task.fence = this.fences + this.earlierOwners(task.id) * 2 ** 40;
       task.attempts += 1;
       task.takenAtMs = this.nowMs;
       task.callEndsAtMs = this.nowMs + take.callMs;
@@ -455,4 +585,20 @@ function no(code: Extract<QueueResult, { type: 'refused' }>['code']): QueueResul
 
 function bodyOf(operation: Operation): string {
   return JSON.stringify(operation, (_, value: unknown) => (value instanceof Uint8Array ? [...value] : value));
+}
+
+function runsOf<T, V>(
+  items: readonly T[],
+  from: number,
+  to: number,
+  factOf: (item: T) => V,
+): readonly (readonly [{ readonly from: number; readonly to: number }, V])[] {
+  const found: [{ from: number; to: number }, V][] = [];
+  for (let at = from; at <= to; at += 1) {
+    const value = factOf(items[at]!);
+    const last = found.at(-1);
+    if (last !== undefined && last[1] === value) last[0].to = at;
+    else found.push([{ from: at, to: at }, value]);
+  }
+  return found;
 }

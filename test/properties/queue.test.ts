@@ -1,10 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { clientId, nodeId, sessionId } from '../../src/base/ids.ts';
 import { IndexedHeap } from '../../src/queue/indexed-heap.ts';
+import type { Bucketing } from '../../src/queue/occupancy.ts';
 import { QueueState } from '../../src/queue/queue-state.ts';
-import type { Operation, QueueCommand, QueueResult, TaskView } from '../../src/queue/types.ts';
-import { createPartitioner } from '../../src/sharding/partitioner.ts';
-import { type OracleTask, QueueOracle } from './queue-oracle.ts';
+import type {
+  Claim,
+  Operation,
+  OwnershipView,
+  QueueCommand,
+  QueueResult,
+  TaskView,
+} from '../../src/queue/types.ts';
+import type { MapName, Partition } from '../../src/sharding/types.ts';
+import { type OracleTask, oracleBucket, QueueOracle } from './queue-oracle.ts';
 import { Seeded } from './queue-seeded.ts';
 
 const seeds = Number(process.env.QUEUE_SEEDS ?? 150);
@@ -33,7 +41,21 @@ describe('the queue against a slow oracle', () => {
       'REQUEST_SETTLED',
       'REQUEST_ID_REUSED',
       'CLIENT_EXPIRED',
+      'BUCKET_IN_USE',
+      'CONFLICTING_MAP',
+      'LOWER_VERSION',
+      'NEVER_APPLIED',
     ];
+    const moves = [
+      'owned',
+      'disowned',
+      'frozen',
+      'wrongShard us',
+      'wrongShard b',
+      'wrongShard undefined',
+      'epoch',
+    ];
+    for (const what of moves) expect(seen.get(what) ?? 0, `never met: ${what}`).toBeGreaterThan(0);
     for (const what of [...met, ...refusals, 'band urgent', 'band expired', 'band ahead', 'several']) {
       expect(seen.get(what) ?? 0, `never met: ${what}`).toBeGreaterThan(0);
     }
@@ -83,6 +105,9 @@ describe('the indexed heap', () => {
 /** Random commands; what they name often exists, since the generator remembers what was answered. */
 class Generator {
   readonly random: Seeded;
+  /** Half of the histories are those of a group that is told of shards. */
+  readonly isSharded: boolean;
+  version = 1;
   nowMs = 1_000_000_000;
   readonly leases: { queue: string; id: string; fence: number }[] = [];
   readonly attachments: { session: string; attachment: number }[] = [];
@@ -91,6 +116,7 @@ class Generator {
 
   constructor(seed: number) {
     this.random = new Seeded(seed);
+    this.isSharded = seed % 2 === 0;
   }
 
   next(): QueueCommand | 'opened' {
@@ -109,6 +135,8 @@ class Generator {
       return { type: 'renew', gateway: nodeId('a'), sessions: this.attachments.slice(-4).map(typed) };
     if (roll < 32) return { type: 'want', queue: random.pick(queues), id: this.id() };
     if (roll < 38 && this.sent.length > 0) return this.repeat();
+    if (roll < 40) return this.settle();
+    if (roll < 47 && this.isSharded) return { type: 'claim', claim: this.claim() };
     return this.request();
   }
 
@@ -144,7 +172,47 @@ class Generator {
       ? this.sent.at(-1 - this.random.below(Math.min(6, this.sent.length)))!
       : this.random.pick(this.sent);
     if (this.random.chance(80)) return old;
-    return { ...old, operation: this.operation() };
+    if (this.random.chance(50)) return { ...old, operation: this.operation() };
+    const { operation } = old;
+    const id = 'id' in operation ? operation.id : '';
+    return { ...old, operation: { type: 'resolve', queue: operation.queue, id } };
+  }
+
+  settle(): QueueCommand {
+    const stream = this.random.below(2);
+    const client = clientId(`c${this.random.below(2)}`);
+    const settledUpTo = Math.max(0, (this.seqs.get(`${client} ${stream}`) ?? 0) - this.random.below(4));
+    return { type: 'settle', client, stream, settledUpTo };
+  }
+
+  /** Mostly of the newest map; some ranges, each bucket under an epoch that may be too low. */
+  claim(): Claim {
+    const { random } = this;
+    if (random.chance(30)) this.version += 1;
+    const map: MapName = {
+      namespace: random.chance(97) ? 'tokens' : 'other',
+      version: random.chance(90) ? this.version : random.below(this.version) + 1,
+      digest: random.chance(95) ? 7 : 8,
+      partitioner: 'buckets',
+      bucketCount: random.chance(97) ? buckets : buckets + 1,
+    };
+    const ranges: { from: number; to: number }[] = [];
+    for (let from = random.below(3); from < buckets; from += 1 + random.below(4)) {
+      const to = Math.min(buckets - 1, from + random.below(random.chance(30) ? buckets : 2));
+      ranges.push({ from, to });
+      from = to;
+    }
+    if (random.chance(45))
+      return { type: 'disown', map, to: random.chance(95) ? random.pick(['b', 'c']) : 'us', ranges };
+    const epoch = random.below(1 + Math.ceil(this.version / 3)) + 1;
+    const shard = random.chance(95) ? 'us' : 'b';
+    const all = random.chance(50) ? [{ from: 0, to: buckets - 1 }] : ranges;
+    return { type: 'own', map, shard, ranges: all.map((range) => ({ ...range, epoch })) };
+  }
+
+  mapVersion(): number {
+    if (!this.isSharded) return 0;
+    return this.random.chance(80) ? this.version : this.random.below(this.version + 2);
   }
 
   request(): QueueCommand {
@@ -156,7 +224,14 @@ class Generator {
     const settledUpTo = Math.max(0, seq - 1 - this.random.below(6));
     const command = {
       type: 'request',
-      request: { client, stream, seq, settledUpTo, mayWait: this.random.chance(50), mapVersion: 0 },
+      request: {
+        client,
+        stream,
+        seq,
+        settledUpTo,
+        mayWait: this.random.chance(50),
+        mapVersion: this.mapVersion(),
+      },
       operation: this.operation(),
     } as const;
     this.sent.push(command);
@@ -249,7 +324,7 @@ class Generator {
 function run(seed: number, seen: Map<string, number>): void {
   const generator = new Generator(seed);
   const oracle = new QueueOracle();
-  const state = new QueueState({ partitioner: createPartitioner });
+  const state = new QueueState({ partitioner });
   const laws = new Laws();
   const count = (what: string): void => void seen.set(what, (seen.get(what) ?? 0) + 1);
   for (let index = 1; index <= steps; index += 1) {
@@ -266,6 +341,11 @@ function run(seed: number, seen: Map<string, number>): void {
       generator.learn(command, result);
       laws.check(command, result, where);
       if (result.type === 'refused') count(result.code);
+      if (result.type === 'owned' || result.type === 'disowned') count(result.type);
+      if (command.type === 'claim' && result.type === 'refused' && result.code === 'CONDITION_FAILED')
+        count('epoch');
+      if (result.type === 'redirected')
+        count(result.why === 'frozen' ? 'frozen' : `wrongShard ${result.owner}`);
       if (result.type === 'taken' && result.tasks.length > 1) count('several');
       compare(state, oracle, where);
     }
@@ -281,8 +361,27 @@ function run(seed: number, seen: Map<string, number>): void {
   }
 }
 
+const buckets = 8;
+const partitioner = ({ bucketCount }: Partition): Bucketing => ({
+  bucketOf: (key) => oracleBucket(key, bucketCount),
+});
+
+/** What the view says of each bucket, in the oracle's words. */
+function bucketFacts(view: OwnershipView): readonly unknown[] {
+  const among = <Range extends { from: number; to: number }>(ranges: readonly Range[], at: number) =>
+    ranges.find(({ from, to }) => from <= at && at <= to);
+  return Array.from({ length: view.map?.bucketCount ?? 0 }, (_, at) => {
+    const owned = among(view.owned, at);
+    const ceded = among(view.ceded, at);
+    const owner = owned === undefined ? ceded?.owner : view.shard;
+    const epoch = (owned ?? ceded)?.epoch ?? 0;
+    return [owner, owned !== undefined, epoch, among(view.occupied, at) !== undefined];
+  });
+}
+
 /** Every task is where the oracle has it, and in exactly one state (Q1). */
 function compare(state: QueueState, oracle: QueueOracle, where: () => string): void {
+  same(bucketFacts(state.ownership()), oracle.ownership(), where);
   for (const name of queues) {
     const tasks = oracle.tasks.filter((task) => task.queue === name);
     const { states: byState, bands, sessions, clients, oldestExpiredMs } = state.stats(name);
@@ -334,7 +433,7 @@ function same(found: unknown, expected: unknown, where: () => string): void {
 /** Invariants judged from the answers alone. */
 class Laws {
   readonly #fences = new Set<number>();
-  #highest = 0;
+  readonly #highest = new Map<string, number>();
   readonly #acked = new Set<number>();
   readonly #put = new Map<string, Set<string>>();
   readonly #answers = new Map<string, string>();
@@ -344,6 +443,7 @@ class Laws {
       this.#forget(command.client);
     if (command.type !== 'request') return;
     const { request, operation } = command;
+    if (result.type === 'redirected') return;
     const isFirst = this.#sameAnswer(request, operation, result, where);
     if (
       (operation.type === 'put' && result.type === 'put') ||
@@ -355,8 +455,9 @@ class Laws {
     if (!isFirst) return;
     if (result.type === 'taken') {
       for (const task of result.tasks) {
-        law(task.fence > this.#highest, 'I12: fences only grow', where);
-        this.#highest = task.fence;
+        const name = `${operation.queue} ${task.id}`;
+        law(task.fence > (this.#highest.get(name) ?? 0), 'I12: fences of a task only grow', where);
+        this.#highest.set(name, task.fence);
         law(!this.#fences.has(task.fence), 'I16: one holder per fence', where);
         this.#fences.add(task.fence);
         const known = this.#put.get(`${operation.queue} ${task.id}`);
@@ -403,7 +504,7 @@ function law(holds: boolean, name: string, where: () => string): void {
 
 function digests(seed: number): readonly string[] {
   const generator = new Generator(seed);
-  const state = new QueueState({ partitioner: createPartitioner });
+  const state = new QueueState({ partitioner });
   const found: string[] = [];
   for (let index = 1; index <= steps; index += 1) {
     const command = generator.next();
