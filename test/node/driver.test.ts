@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bootId, groupId, incarnation, mainGroup, nodeId } from '../../src/base/ids.ts';
+import { bootId, type GroupId, groupId, incarnation, mainGroup, nodeId } from '../../src/base/ids.ts';
 import { decodeCommandBatch } from '../../src/node/command-batch.ts';
 import { Driver } from '../../src/node/driver.ts';
 import type { DriverEvents, DriverGroup } from '../../src/node/driver-types.ts';
@@ -19,7 +19,13 @@ const hardState = { currentTerm: 1, votedFor: undefined, longestLeaseMs: 0, boot
 
 const books = groupId('books');
 
-async function setUp({ start = true, others = [] }: { start?: boolean; others?: DriverGroup[] } = {}) {
+interface Setting {
+  readonly start?: boolean;
+  readonly others?: DriverGroup[];
+  readonly recorded?: ReadonlySet<GroupId>;
+}
+
+async function setUp({ start = true, others = [], recorded = new Set() }: Setting = {}) {
   const clock = new VirtualClock();
   const core = new ScriptedCore();
   const mesh = new FakeMesh();
@@ -46,7 +52,7 @@ async function setUp({ start = true, others = [] }: { start?: boolean; others?: 
     id: nodeId('a'),
     heartbeatMs: 100,
     electionTimeoutMs: 1_000,
-    recorded: new Set(),
+    recorded,
     groups: [{ id: mainGroup, core, machine }, ...others],
     mesh,
     storage,
@@ -231,6 +237,18 @@ describe('a node with several groups', () => {
       type: 'peerUp',
       peer: { ...hello, pristine: false, knowsLeader: true },
     });
+  });
+
+  it('says from the start which groups the directory has records of, also of those that it does not host any more', async () => {
+    const { mesh } = await setUp({ others: [second()], recorded: new Set([mainGroup, groupId('films')]) });
+    const leaderId = undefined;
+    expect(mesh.hellos.at(-1)?.groups).toEqual(
+      new Map([
+        [mainGroup, { hosted: true, recorded: true, leaderId }],
+        [books, { hosted: true, recorded: false, leaderId }],
+        [groupId('films'), { hosted: false, recorded: true, leaderId }],
+      ]),
+    );
   });
 
   it('says of each group alone that it has a past, before the write is handed to the disk', async () => {

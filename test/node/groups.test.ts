@@ -130,6 +130,10 @@ describe('several groups in one node', () => {
     const closing = cluster.node('c').close();
     await cluster.clock.advance(60);
     await closing;
+    // It knew each successor before it went: nobody had to find out that it was gone.
+    const known = groups.map((group) => cluster.node('c').group(group).view());
+    expect(known.map(({ role }) => role)).toEqual(['follower', 'follower', 'follower', 'follower']);
+    expect(known.map(({ leaderId }) => leaderId)).not.toContain(undefined);
     cluster.running.delete('c');
     expect(cluster.clock.monotonicMs() - startedMs).toBeLessThan(100);
     const leaders = groups.map((group) => cluster.leaderOf(group).id);
