@@ -1,6 +1,10 @@
+import type { Permission } from '../mesh/types.ts';
 import type { GroupHandle, ProposeResult } from '../node/types.ts';
+import type { Redirect } from '../queue/types.ts';
 import { encodeLeader, encodeRefused, type ServiceRefusal } from '../wire/client-frame.ts';
 import type { FrameKind } from '../wire/client-header.ts';
+import { redirectOf } from '../wire/queue-result.ts';
+import { encodeRedirect } from '../wire/shard-frames.ts';
 
 /** How a request ended at one layer: the kind and body of its answer frame, and the index at which it was applied (0: nowhere). */
 export interface Answer {
@@ -18,8 +22,19 @@ export function refusedAnswer(code: ServiceRefusal, message: string, retryAfterM
   return { kind: 'refused', index: 0, body: encodeRefused({ code, message, retryAfterMs }) };
 }
 
+export function forbiddenAnswer(missing: Permission): Answer {
+  return refusedAnswer('FORBIDDEN', `this secret does not allow '${missing}'`);
+}
+
+/** A result of the state machine, unless it says that the key belongs elsewhere: routers read that without decoding a result. */
 export function resultAnswer(result: Uint8Array, index: number): Answer {
-  return { kind: 'result', index, body: result };
+  const redirect = redirectOf(result);
+  return redirect === undefined ? { kind: 'result', index, body: result } : redirectAnswer(redirect, index);
+}
+
+export function redirectAnswer(redirect: Redirect, index: number): Answer {
+  const { why, owner, version } = redirect;
+  return { kind: why, index, body: encodeRedirect({ owner, version }) };
 }
 
 /** It may have been applied, or may be yet. */

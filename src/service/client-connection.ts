@@ -1,58 +1,110 @@
-import type { SessionId } from '../base/ids.ts';
+import type { ClientId, NodeId } from '../base/ids.ts';
+import { nodeId } from '../base/ids.ts';
 import type { ClientLink } from '../mesh/types.ts';
 import type { ClosedBy } from '../ports/transport.ts';
 import { Bundler } from '../wire/client-bundle.ts';
 import { blankHeader, type ClientHeader, encodeFrame, type FrameKind } from '../wire/client-header.ts';
 import type { Answer } from './answers.ts';
 
-/** Requests of one client under way before its link is read no further. */
-const requestsMax = 2_048;
-/** Sessions of one link; a client has one, and another after it was forgotten. */
-export const sessionsPerLinkMax = 16;
-/** Bytes a client has not taken before its link is read no further. */
-const queuedBytesMax: number = 4 * 1024 * 1024;
+/** What a link may have under way before it is read no further. */
+interface LinkBounds {
+  readonly requests: number;
+  /** Takes that wait for a task: they do not stop the reading, but there are no more than these. */
+  readonly waits: number;
+  readonly requestBytes: number;
+  /** Bytes that the other end has not taken. */
+  readonly queuedBytes: number;
+}
 
-/** One client's link as its gateway sees it: answers of a turn leave together, and a client that asks too much is not read. */
+const mib: number = 1024 * 1024;
+const oneClient: LinkBounds = { requests: 2_048, waits: 2_048, requestBytes: 64 * mib, queuedBytes: 4 * mib };
+/** A link of a proxy carries the requests of all its clients; a router has at most 10,000 under way per shard. */
+const manyClients: LinkBounds = {
+  requests: 16_384,
+  waits: 32_768,
+  requestBytes: 64 * mib,
+  queuedBytes: 16 * mib,
+};
+
+/** Sessions of one link of one client; a client has one, and another after it was forgotten. */
+export const sessionsPerLinkMax = 16;
+
+/** What a push is about, beside its body. */
+export interface PushAbout {
+  readonly group?: number;
+  /** The client concerned, if it is not the one at the end of the link. */
+  readonly client?: ClientId;
+  /** The log index that says so. */
+  readonly index?: number;
+}
+
+/** A link as a node sees it: answers of a turn leave together, and who asks too much is not read. */
 export class ClientConnection {
   readonly link: ClientLink;
-  /** Bytes were read since the last renewal. */
-  heard = false;
+  /** The name under which sessions are attached through this link, if it is a router's. */
+  readonly routerName: NodeId;
+  /** It may speak for other clients than itself. */
+  readonly isProxy: boolean;
+  /** Messages read so far: a gateway renews the sessions of links whose count rose. */
+  heardCount = 0;
   /** Who closed the link; undefined while it is open. */
   closedBy: ClosedBy | undefined;
   /** The client said that it goes on elsewhere: its closing is no end of its session. */
   moving = false;
   /** Frames that were read and wait until the client takes its answers. */
   inbox: readonly Buffer[] = [];
-  /** The sessions it asked to attach. */
-  readonly sessions: Set<SessionId> = new Set();
-  attachCount = 0;
-  /** What the leader's path carries for this client. */
-  readonly carried: Set<number> = new Set();
-  /** Which of that are takes, by (stream, seq): they can be cancelled. */
-  readonly takes: Map<string, number> = new Map();
   readonly #bundler: Bundler;
+  readonly #bounds: LinkBounds;
+  #requestCount = 0;
+  #requestBytes = 0;
+  #waitCount = 0;
   #paused = false;
 
   constructor(link: ClientLink) {
     this.link = link;
+    this.routerName = nodeId(`r-${link.clientId}`);
+    this.isProxy = link.router && link.may.has('proxy');
+    this.#bounds = this.isProxy ? manyClients : oneClient;
     this.#bundler = new Bundler((message) => link.send(message));
   }
 
-  answer(request: ClientHeader, answer: Answer): void {
-    const { correlation, stream, seq } = request;
-    this.#send(answer.kind, { correlation, stream, seq, settledUpTo: answer.index }, answer.body);
+  /** A request of this link is under way. */
+  opened(bytes: number): void {
+    this.#requestCount++;
+    this.#requestBytes += bytes;
   }
 
-  push(kind: FrameKind, body: Uint8Array): void {
-    this.#send(kind, { correlation: 0, stream: 0, seq: 0, settledUpTo: 0 }, body);
+  /** A request that was under way is answered. */
+  done(bytes: number): void {
+    this.#requestCount--;
+    this.#requestBytes -= bytes;
+  }
+
+  /** A take waits, and may for long: it is counted apart. @returns false when too many do. */
+  waits(): boolean {
+    if (this.#waitCount >= this.#bounds.waits) return false;
+    this.#waitCount++;
+    return true;
+  }
+
+  waitOver(): void {
+    this.#waitCount--;
+  }
+
+  answer(request: ClientHeader, answer: Answer): void {
+    const { correlation, group, client, stream, seq } = request;
+    const ids = { correlation, group, client, stream, seq, settledUpTo: answer.index };
+    this.#send({ ...blankHeader, ...ids, kind: answer.kind, hops: 0 }, answer.body);
+  }
+
+  push(kind: FrameKind, body: Uint8Array, about: PushAbout = {}): void {
+    const { group = 0, client = this.link.clientId, index = 0 } = about;
+    this.#send({ ...blankHeader, kind, hops: 0, group, client, settledUpTo: index }, body);
   }
 
   /** Called when something was read or answered: too much under way stops the reading, enough of it done resumes it. */
   regulate(): void {
-    const requests = this.carried.size + this.attachCount;
-    const full = requests >= requestsMax || this.link.queuedBytes() > queuedBytesMax;
-    const roomy = requests < requestsMax / 2 && this.link.queuedBytes() <= queuedBytesMax / 2;
-    if (this.#paused ? !roomy : !full) return;
+    if (this.#paused ? !this.#isBelow(0.5) : this.#isBelow(1)) return;
     this.#paused = !this.#paused;
     this.link.pause(this.#paused);
   }
@@ -66,13 +118,16 @@ export class ClientConnection {
     return this.#paused;
   }
 
-  #send(
-    kind: FrameKind,
-    ids: Pick<ClientHeader, 'correlation' | 'stream' | 'seq' | 'settledUpTo'>,
-    body: Uint8Array,
-  ): void {
-    if (this.closedBy !== undefined) return;
-    const { clientId: client } = this.link;
-    this.#bundler.add(encodeFrame({ ...blankHeader, kind, hops: 0, client, ...ids }, body));
+  #isBelow(share: number): boolean {
+    const { requests, requestBytes, queuedBytes } = this.#bounds;
+    return (
+      this.#requestCount < requests * share &&
+      this.#requestBytes <= requestBytes * share &&
+      this.link.queuedBytes() <= queuedBytes * share
+    );
+  }
+
+  #send(header: ClientHeader, body: Uint8Array): void {
+    if (this.closedBy === undefined) this.#bundler.add(encodeFrame(header, body));
   }
 }

@@ -4,6 +4,7 @@ import type { GroupHandle } from '../node/types.ts';
 import type { Clock } from '../ports/clock.ts';
 import { type LeaderBody, readRefused } from '../wire/client-frame.ts';
 import { type ClientHeader, noDeadlineMs } from '../wire/client-header.ts';
+import { groupCode } from '../wire/group-code.ts';
 import { type Answer, type Reply, refusedAnswer, unknownAnswer } from './answers.ts';
 
 /** What a gateway carries to the leader. */
@@ -38,6 +39,8 @@ const sweepStepMs = 10;
  * again with the same ids, in the order in which it came, as soon as a leader is known.
  */
 export class LeaderPath {
+  /** The code of the group whose leader this is the way to. */
+  readonly group: number;
   readonly #group: GroupHandle;
   readonly #clock: Clock;
   readonly #deliver: Deliver;
@@ -52,6 +55,7 @@ export class LeaderPath {
   #term = 0;
 
   constructor(group: GroupHandle, clock: Clock, deliver: Deliver) {
+    this.group = groupCode(group.id);
     this.#group = group;
     this.#clock = clock;
     this.#deliver = deliver;
@@ -83,7 +87,7 @@ export class LeaderPath {
   /** Sends a frame that has no answer; lost if no leader is known. */
   tell(header: ClientHeader, body: Uint8Array): void {
     const leader = this.#group.view().leaderId;
-    if (leader !== undefined) this.#deliver(leader, { ...header, correlation: 0 }, body);
+    if (leader !== undefined) this.#deliver(leader, { ...header, group: this.group, correlation: 0 }, body);
   }
 
   /** The caller is gone: the answer is of no use any more. */
@@ -112,7 +116,7 @@ export class LeaderPath {
       this.#retries.at(this.#clock.monotonicMs() + retryMs);
     } else {
       this.#forget(entry);
-      entry.reply(answer);
+      entry.reply(entry.unknown && isRedirect(answer) ? unknownAnswer : answer);
     }
   }
 
@@ -174,6 +178,7 @@ export class LeaderPath {
     entry.sentTo = leader;
     const header = {
       ...entry.header,
+      group: this.group,
       correlation: entry.correlation,
       remainingMs: millisUntil(entry.deadlineMs, nowMs),
       waitMs: millisUntil(entry.waitUntilMs, nowMs),
@@ -211,6 +216,11 @@ export class LeaderPath {
     while (this.#entries.has(this.#lastCorrelation));
     return this.#lastCorrelation;
   }
+}
+
+/** It says that this attempt did nothing, and nothing of the attempts before it. */
+function isRedirect(answer: Answer): boolean {
+  return answer.kind === 'wrongShard' || answer.kind === 'frozen';
 }
 
 /** Whole milliseconds for a header: 0 only when the time is over. */

@@ -10,15 +10,19 @@ import { type ClientHeader, noDeadlineMs } from '../wire/client-header.ts';
 import { encodeCommand, encodeRequest } from '../wire/queue-codec.ts';
 import { decodeOperation } from '../wire/queue-operation.ts';
 import { encodeRecord, encodeStats } from '../wire/queue-result.ts';
+import { encodeOwnership, readClaim } from '../wire/shard-frames.ts';
 import {
   type Answer,
   busyRetryMs,
   notLeaderAnswer,
   proposalAnswer,
   type Reply,
+  redirectAnswer,
   refusedAnswer,
 } from './answers.ts';
+import { hasAnswer } from './frame-checks.ts';
 import type { QueueMachine } from './queue-machine.ts';
+import { Settles } from './settles.ts';
 import { TakeWaiters } from './take-waiters.ts';
 import { Ticker } from './ticker.ts';
 import { Wants } from './wants.ts';
@@ -34,6 +38,7 @@ export class LeaderService {
   readonly #waiters: TakeWaiters;
   readonly #ticker: Ticker;
   readonly #wants: Wants;
+  readonly #settles: Settles;
   #term = 0;
 
   constructor(group: GroupHandle, machine: QueueMachine, clock: Clock) {
@@ -43,23 +48,25 @@ export class LeaderService {
     this.#waiters = new TakeWaiters(group, clock);
     this.#ticker = new Ticker(group, machine, clock);
     this.#wants = new Wants(group, clock);
+    this.#settles = new Settles(group);
   }
 
   /**
    * Handles a frame of a gateway.
    *
-   * @param reply - called once, except for kinds that have no answer (cancel, renew).
+   * @param gateway - through whom its sessions are attached.
+   * @param reply - called once, except for kinds that have no answer (cancel, renew, settle).
    */
   receive(gateway: NodeId, header: ClientHeader, body: Uint8Array, reply: Reply): void {
     if (this.#group.view().role !== 'leader') {
-      if (header.kind !== 'renew' && header.kind !== 'cancel') reply(notLeaderAnswer(this.#group));
+      if (hasAnswer(header.kind)) reply(notLeaderAnswer(this.#group));
       return;
     }
     try {
       this.#handle(gateway, header, body, reply);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      reply(refusedAnswer('PROTOCOL', error.message));
+      if (hasAnswer(header.kind)) reply(refusedAnswer('PROTOCOL', error.message));
     }
   }
 
@@ -106,10 +113,19 @@ export class LeaderService {
         this.#waiters.cancel(readQueueName(body), keyOf(header));
         break;
       case 'get':
-        this.#get(body, reply);
+        this.#get(header, body, reply);
         break;
       case 'stats':
         this.#stats(body, reply);
+        break;
+      case 'settle':
+        this.#settles.settle(header);
+        break;
+      case 'ownership':
+        this.#ownership(reply);
+        break;
+      case 'claim':
+        this.#propose({ type: 'claim', claim: readClaim(body) }, reply);
         break;
       default:
         throw new ProtocolError(`a frame of kind ${header.kind} is not for a leader`);
@@ -134,7 +150,9 @@ export class LeaderService {
   #take(header: ClientHeader, operation: Operation & { type: 'take' }, body: Uint8Array, reply: Reply): void {
     const waitUntilMs = this.#clock.monotonicMs() + Math.min(header.waitMs, remainingMs(header));
     const { queue, session } = operation;
-    const command = (mayWait: boolean) => encodeRequest({ ...header, mayWait }, body);
+    // It may wait for long, and its body is a piece of a larger message.
+    const own = header.waitMs > 0 ? new Uint8Array(body) : body;
+    const command = (mayWait: boolean) => encodeRequest({ ...header, mayWait }, own);
     this.#waiters.submit({ key: keyOf(header), queue, session, command, waitUntilMs, reply });
   }
 
@@ -142,12 +160,15 @@ export class LeaderService {
     this.#group.propose(encodeCommand(command), (result) => reply(proposalAnswer(this.#group, result)));
   }
 
-  #get(body: Uint8Array, reply: Reply): void {
+  #get(header: ClientHeader, body: Uint8Array, reply: Reply): void {
     const { queue, id } = readGet(body);
     this.#read(reply, () => {
+      const { index } = this.#group.applied();
+      const redirect = this.#machine.state.judge(id, header.mapVersion);
+      if (redirect !== undefined) return redirectAnswer(redirect, index);
       const task = this.#machine.state.get(queue, id);
       if (task !== undefined && task.expiresAtMs <= this.logNowMs()) this.#wants.ask(queue, task);
-      return { kind: 'record', index: this.#group.applied().index, body: encodeRecord({ task, ageMs: 0 }) };
+      return { kind: 'record', index, body: encodeRecord({ task, ageMs: 0 }) };
     });
   }
 
@@ -156,6 +177,13 @@ export class LeaderService {
     this.#read(reply, () => {
       const stats = encodeStats(this.#machine.state.stats(queue));
       return { kind: 'statsResult', index: this.#group.applied().index, body: stats };
+    });
+  }
+
+  #ownership(reply: Reply): void {
+    this.#read(reply, () => {
+      const ownership = encodeOwnership(this.#machine.state.ownership());
+      return { kind: 'ownershipResult', index: this.#group.applied().index, body: ownership };
     });
   }
 

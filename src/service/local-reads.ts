@@ -2,7 +2,7 @@ import type { GroupHandle } from '../node/types.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { GetBody } from '../wire/client-frame.ts';
 import { encodeRecord } from '../wire/queue-result.ts';
-import type { Answer } from './answers.ts';
+import { type Answer, redirectAnswer } from './answers.ts';
 import type { QueueMachine } from './queue-machine.ts';
 
 /** Reads from this node's own replica, which says how old it may be. */
@@ -22,12 +22,18 @@ export class LocalReads {
     this.#appliedAtMs = this.#clock.monotonicMs();
   }
 
-  /** @returns undefined when the replica may be older than was asked for. */
-  get(get: GetBody): Answer | undefined {
+  /**
+   * @param mapVersion - of the map that the reader routed by: a key that belongs elsewhere is answered with a redirect.
+   * @returns undefined when the replica may be older than was asked for.
+   */
+  get(get: GetBody, mapVersion: number): Answer | undefined {
     const ageMs = this.#ageMs();
     if (ageMs > (get.maxAgeMs ?? Number.MAX_SAFE_INTEGER)) return undefined;
+    const { index } = this.#group.applied();
+    const redirect = this.#machine.state.judge(get.id, mapVersion);
+    if (redirect !== undefined) return redirectAnswer(redirect, index);
     const task = this.#machine.state.get(get.queue, get.id);
-    return { kind: 'record', index: this.#group.applied().index, body: encodeRecord({ task, ageMs }) };
+    return { kind: 'record', index, body: encodeRecord({ task, ageMs }) };
   }
 
   /**

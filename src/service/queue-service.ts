@@ -1,58 +1,73 @@
 import { ProtocolError } from '../base/errors.ts';
 import type { NodeId } from '../base/ids.ts';
-import type { ClientLink } from '../mesh/types.ts';
 import type { GroupHandle } from '../node/types.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Logger } from '../ports/logger.ts';
 import type { LogEntry } from '../raft/types.ts';
 import { type ClientHeader, encodeFrame, frameKinds } from '../wire/client-header.ts';
-import { groupCode } from '../wire/group-code.ts';
 import type { Reply } from './answers.ts';
+import type { ClientConnection } from './client-connection.ts';
+import type { ClientLinks } from './client-links.ts';
 import { Gateway } from './gateway.ts';
 import { LeaderPath } from './leader-path.ts';
 import { LeaderService } from './leader-service.ts';
 import { LocalReads } from './local-reads.ts';
 import type { QueueMachine } from './queue-machine.ts';
 import { Replies } from './replies.ts';
+import { RouterDesk } from './router-desk.ts';
+import { RouterSessions } from './router-sessions.ts';
 
 export interface QueueServiceDeps {
   readonly group: GroupHandle;
   readonly machine: QueueMachine;
   /** Queues a client frame for another node; false if there is no way to it now. */
   readonly sendToNode: (to: NodeId, frame: Uint8Array) => boolean;
+  readonly links: ClientLinks;
   readonly clock: Clock;
-  readonly logger: Logger;
 }
 
-/** The queue over one group of a node: gateway of the clients that connect here, and server of all while this node leads. */
+/** The queue over one group of a node: gateway of the clients that connect here, desk of the routers, and server of all while this node leads. */
 export class QueueService {
   readonly #deps: QueueServiceDeps;
   readonly #leader: LeaderService;
   readonly #path: LeaderPath;
   readonly #gateway: Gateway;
+  readonly #routers: RouterDesk;
   readonly #reads: LocalReads;
   readonly #replies: Replies;
-  readonly #code: number;
   readonly #unsubscribe: readonly (() => void)[];
 
   constructor(deps: QueueServiceDeps) {
-    const { group, machine, clock, logger } = deps;
+    const { group, machine, links, clock } = deps;
     this.#deps = deps;
-    this.#code = groupCode(group.id);
     this.#replies = new Replies(deps.sendToNode, clock);
     this.#leader = new LeaderService(group, machine, clock);
     this.#path = new LeaderPath(group, clock, (to, header, body) => this.#deliver(to, header, body));
     this.#reads = new LocalReads(group, machine, clock);
-    this.#gateway = new Gateway(this.#path, this.#reads, clock, logger);
+    this.#gateway = new Gateway(this.#path, this.#reads, links, clock);
+    const sessions = new RouterSessions(group, this.#path, clock);
+    this.#routers = new RouterDesk({ group, leader: this.#leader, reads: this.#reads, sessions, links });
     this.#unsubscribe = [
       group.onView(() => this.#onView()),
       group.onApplied((entry) => this.#onApplied(entry)),
     ];
   }
 
-  /** An authenticated client connected. */
-  clientUp(link: ClientLink): void {
-    this.#gateway.clientUp(link);
+  /** A link opened whose other end is to know who leads this group. */
+  up(connection: ClientConnection): void {
+    if (connection.link.router) this.#routers.up(connection);
+    else this.#gateway.up(connection);
+  }
+
+  /** A link is over; one that never spoke to this group is none of its business. */
+  closed(connection: ClientConnection): void {
+    if (connection.link.router) this.#routers.closed(connection);
+    else this.#gateway.closed(connection);
+  }
+
+  /** A frame of a client or a router, whose header was checked. */
+  fromLink(connection: ClientConnection, header: ClientHeader, body: Uint8Array): void {
+    if (connection.link.router) this.#routers.receive(connection, header, body);
+    else this.#gateway.receive(connection, header, body);
   }
 
   /**
@@ -96,7 +111,7 @@ export class QueueService {
   }
 
   #deliver(to: NodeId, header: ClientHeader, body: Uint8Array): boolean {
-    const marked: ClientHeader = { ...header, group: this.#code, marked: true, hops: header.hops - 1 };
+    const marked: ClientHeader = { ...header, marked: true, hops: header.hops - 1 };
     if (to !== this.#deps.group.nodeId) return this.#deps.sendToNode(to, encodeFrame(marked, body));
     const { correlation } = header;
     this.#leader.receive(to, marked, body, (answer) => this.#path.onAnswer(correlation, answer));
@@ -107,12 +122,14 @@ export class QueueService {
     this.#leader.onView();
     this.#path.onView();
     this.#gateway.onView();
+    this.#routers.onView();
   }
 
   #onApplied(entry: LogEntry): void {
     this.#reads.onApplied();
     this.#leader.onApplied(entry);
     this.#gateway.onApplied(entry.index, this.#deps.machine.events);
+    this.#routers.onApplied(entry.index, this.#deps.machine.events);
   }
 }
 

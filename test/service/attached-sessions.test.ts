@@ -25,7 +25,6 @@ function connected(): { readonly connection: ClientConnection; readonly kinds: s
     onFrame: undefined,
     onClose: undefined,
   });
-  connection.sessions.add(session);
   return { connection, kinds };
 }
 
@@ -50,7 +49,12 @@ describe('the sessions of a gateway', () => {
     const { connection, kinds } = connected();
     attached.attached(session, 5, 10, connection);
     const lost = { session, queue: 'tokens', id: 't1', fence: 1, why: 'session' } as const;
-    const news = { ready: new Set<string>(), leasesLost: [lost], sessionsEnded: [session] };
+    const news = {
+      ready: new Set<string>(),
+      leasesLost: [lost],
+      sessionsEnded: [session],
+      holders: new Map(),
+    };
     attached.onApplied(9, news);
     await cluster.clock.settle();
     expect(kinds).toEqual([]);
@@ -67,10 +71,10 @@ describe('the sessions of a gateway', () => {
     // An answer that was under way for longer.
     attached.attached(session, 5, 10, old.connection);
     old.connection.closedBy = 'remote';
-    attached.closed(old.connection);
+    attached.closed(old.connection, [session]);
     expect(told).toEqual([]);
     young.connection.closedBy = 'remote';
-    attached.closed(young.connection);
+    attached.closed(young.connection, [session]);
     expect(told).toEqual(['detach']);
   });
 });

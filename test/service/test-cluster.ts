@@ -1,148 +1,23 @@
-import { type ClientId, type GroupId, mainGroup, type NodeId, nodeId } from '../../src/base/ids.ts';
+import { type ClientId, groupId, mainGroup, type NodeId, nodeId } from '../../src/base/ids.ts';
 import type { ClientLink, Permission } from '../../src/mesh/types.ts';
-import type { GroupHandle, ProposeResult } from '../../src/node/types.ts';
 import type { Logger } from '../../src/ports/logger.ts';
 import type { ClosedBy } from '../../src/ports/transport.ts';
-import type { Lease, LogEntry, RaftView } from '../../src/raft/types.ts';
-import { QueueMachine } from '../../src/service/queue-machine.ts';
 import { ServiceHub } from '../../src/service/service-hub.ts';
 import type { ClientChannel } from '../../src/wire/client-channel.ts';
 import { TestClock } from './test-clock.ts';
+import { type Fate, TestGroup, TestLog } from './test-group.ts';
 
-/** What a leader does with the next proposals. */
-export type Fate =
-  /** Committed everywhere and answered. */
-  | 'commit'
-  /** Committed everywhere; the leader is lost before it answers. */
-  | 'commitAndLose'
-  /** The leader is lost and the entry with it. */
-  | 'lose'
-  | 'busy'
-  | 'logFull'
-  /** Neither committed nor answered. */
-  | 'stall';
+export type { Fate } from './test-group.ts';
 
 /** How long things take; all within the 20 ms that a test waits. */
 const clientHopMs = 0.2;
 const nodeHopMs = 0.5;
-const commitMs = 1;
-
-interface Proposal {
-  readonly command: Uint8Array;
-  readonly done: (result: ProposeResult) => void;
-}
-
-/** A group with one shared log: what a real one promises, without elections or disks. */
-class TestGroup implements GroupHandle {
-  readonly id: GroupId = mainGroup;
-  readonly nodeId: NodeId;
-  readonly machine: QueueMachine = new QueueMachine();
-  readonly #cluster: TestCluster;
-  readonly #viewListeners = new Set<(view: RaftView) => void>();
-  readonly #appliedListeners = new Set<(entry: LogEntry) => void>();
-  #applied = { index: 0, term: 0, stampMs: 0 };
-  #proposals: Proposal[] = [];
-
-  constructor(cluster: TestCluster, id: NodeId) {
-    this.#cluster = cluster;
-    this.nodeId = id;
-  }
-
-  view(): RaftView {
-    const { leader, term } = this.#cluster;
-    const knows = leader !== undefined && this.#cluster.connected(this.nodeId, leader);
-    return {
-      role: leader === this.nodeId ? 'leader' : 'follower',
-      term,
-      leaderId: knows ? leader : undefined,
-      commitIndex: this.#applied.index,
-      lastLogIndex: this.#applied.index,
-      lastLogTerm: this.#applied.term,
-      membership: { voters: [], learners: [] },
-      clusterId: undefined,
-      awaitingAdmission: false,
-      quorumContactMs: this.#cluster.clock.monotonicMs(),
-      transferringTo: undefined,
-      failed: undefined,
-    };
-  }
-
-  lease(): Lease | undefined {
-    return undefined;
-  }
-
-  applied(): { readonly index: number; readonly term: number; readonly stampMs: number } {
-    return this.#applied;
-  }
-
-  propose(command: Uint8Array, done: (result: ProposeResult) => void): void {
-    this.#cluster.proposalCount++;
-    if (this.#proposals.push({ command, done }) === 1)
-      this.#cluster.clock.after(commitMs, () => this.#append());
-  }
-
-  read(done: (result: 'ok' | 'notLeader' | 'busy' | 'closed') => void): void {
-    this.#cluster.clock.after(commitMs, () =>
-      done(this.#cluster.leader === this.nodeId ? 'ok' : 'notLeader'),
-    );
-  }
-
-  onView(listener: (view: RaftView) => void): () => void {
-    this.#viewListeners.add(listener);
-    return () => this.#viewListeners.delete(listener);
-  }
-
-  onApplied(listener: (entry: LogEntry) => void): () => void {
-    this.#appliedListeners.add(listener);
-    return () => this.#appliedListeners.delete(listener);
-  }
-
-  viewChanged(): void {
-    for (const listener of this.#viewListeners) listener(this.view());
-  }
-
-  apply(entry: LogEntry, commands: readonly Uint8Array[]): readonly Uint8Array[] {
-    const results = this.machine.apply(entry, commands);
-    this.#applied = entry;
-    for (const listener of this.#appliedListeners) listener(entry);
-    return results;
-  }
-
-  #append(): void {
-    const proposals = this.#proposals;
-    this.#proposals = [];
-    const answer = (result: ProposeResult): void => {
-      for (const { done } of proposals) done(result);
-    };
-    if (this.#cluster.leader !== this.nodeId) {
-      answer({ type: 'refused', why: 'notLeader' });
-      return;
-    }
-    const { fate } = this.#cluster;
-    if (fate === 'busy' || fate === 'logFull') answer({ type: 'refused', why: fate });
-    else if (fate === 'stall') return;
-    else if (fate === 'commit') {
-      const commands = proposals.map(({ command }) => command);
-      const { index, results } = this.#cluster.commit(this, commands);
-      proposals.forEach(({ done }, place) => {
-        done({ type: 'applied', index, result: results[place] ?? new Uint8Array(0) });
-      });
-    } else {
-      if (fate === 'commitAndLose')
-        this.#cluster.commit(
-          this,
-          proposals.map(({ command }) => command),
-        );
-      this.#cluster.fate = 'commit';
-      this.#cluster.lead(undefined);
-      answer({ type: 'unknown' });
-    }
-  }
-}
 
 export interface TestNode {
   readonly id: NodeId;
+  /** Its part of `main`. */
   readonly group: TestGroup;
+  readonly groups: readonly TestGroup[];
   readonly service: ServiceHub;
 }
 
@@ -168,21 +43,20 @@ export class TestCluster {
   readonly clock: TestClock = new TestClock();
   readonly nodes: ReadonlyMap<NodeId, TestNode>;
   readonly sockets: TestSocket[] = [];
-  /** How far log time is ahead of the wall clock that all here share. */
-  stampAheadMs = 0;
-  readonly log: LogEntry[] = [];
   readonly warnings: string[] = [];
   /** Every frame that left a node for another. */
   readonly frames: { readonly from: NodeId; readonly to: NodeId; readonly frame: Buffer }[] = [];
   /** Ways (`a/b`) that have no room for another frame. */
   readonly full: Set<string> = new Set();
-  fate: Fate = 'commit';
-  leader: NodeId | undefined;
-  term = 0;
-  proposalCount = 0;
+  /** The log of `main`; the others by name. */
+  readonly main: TestLog = new TestLog(mainGroup, this.clock);
+  readonly logs: ReadonlyMap<string, TestLog>;
   readonly #cuts = new Set<string>();
 
-  constructor(ids: readonly string[] = ['a', 'b', 'c']) {
+  /** @param others - groups beside `main`, on every node. */
+  constructor(ids: readonly string[] = ['a', 'b', 'c'], others: readonly string[] = []) {
+    const logs = [this.main, ...others.map((name) => new TestLog(groupId(name), this.clock))];
+    this.logs = new Map(logs.map((log) => [log.id, log]));
     const note = (data: object, message: string): void => {
       this.warnings.push(`${message} ${JSON.stringify(data)}`);
     };
@@ -190,15 +64,17 @@ export class TestCluster {
     this.nodes = new Map(
       ids.map((text) => {
         const id = nodeId(text);
-        const group = new TestGroup(this, id);
+        const connected = (a: NodeId, b: NodeId): boolean => this.connected(a, b);
+        const group = new TestGroup(this.main, id, connected);
+        const groups = [group, ...logs.slice(1).map((log) => new TestGroup(log, id, connected))];
         const sendToNode = (to: NodeId, frame: Uint8Array): boolean => this.#send(id, to, frame);
         const service = new ServiceHub({
-          groups: [{ handle: group, machine: group.machine }],
+          groups: groups.map((handle) => ({ handle, machine: handle.machine })),
           sendToNode,
           clock: this.clock,
           logger,
         });
-        return [id, { id, group, service }];
+        return [id, { id, group, groups, service }];
       }),
     );
   }
@@ -209,12 +85,33 @@ export class TestCluster {
     return node;
   }
 
-  /** Somebody leads from now on, in a new term; or nobody does. */
+  /** Somebody leads `main` from now on, in a new term; or nobody does. */
   lead(id: string | undefined): void {
-    this.leader = id === undefined ? undefined : nodeId(id);
-    if (id !== undefined) this.term++;
-    for (const node of this.nodes.values()) node.group.viewChanged();
-    if (id !== undefined) this.commit(this.node(id).group, []);
+    this.main.lead(id);
+  }
+
+  get fate(): Fate {
+    return this.main.fate;
+  }
+
+  set fate(fate: Fate) {
+    this.main.fate = fate;
+  }
+
+  get proposalCount(): number {
+    return this.main.proposalCount;
+  }
+
+  get leader(): NodeId | undefined {
+    return this.main.leader;
+  }
+
+  set leader(id: NodeId | undefined) {
+    this.main.leader = id;
+  }
+
+  set stampAheadMs(ms: number) {
+    this.main.stampAheadMs = ms;
   }
 
   /** Cuts or heals the way between two nodes. */
@@ -224,10 +121,10 @@ export class TestCluster {
       [a, b],
       [b, a],
     ] as const) {
-      const { service, group } = this.node(here);
+      const { service, groups } = this.node(here);
       if (isCut) service.peerClosed(nodeId(there));
       else service.peerUp(nodeId(there));
-      group.viewChanged();
+      for (const group of groups) group.viewChanged();
     }
   }
 
@@ -235,31 +132,13 @@ export class TestCluster {
     return a === b || !this.#cuts.has(`${a}/${b}`);
   }
 
-  /** Appends one entry and applies it everywhere. */
-  commit(
-    leader: TestGroup,
-    commands: readonly Uint8Array[],
-  ): { readonly index: number; readonly results: readonly Uint8Array[] } {
-    const stampMs = Math.max(this.clock.wallMs() + this.stampAheadMs, this.log.at(-1)?.stampMs ?? 0);
-    const kind = commands.length === 0 ? 'noop' : 'commands';
-    const entry: LogEntry = {
-      index: this.log.length + 1,
-      term: this.term,
-      kind,
-      stampMs,
-      data: new Uint8Array(0),
-    };
-    this.log.push(entry);
-    let results: readonly Uint8Array[] = [];
-    for (const { group } of this.nodes.values()) {
-      const own = group.apply(entry, commands);
-      if (group === leader) results = own;
-    }
-    return { index: entry.index, results };
-  }
-
-  /** Opens a socket of a client to a node. */
-  dial(id: string, client: ClientId, may: ReadonlySet<Permission> = everything): TestSocket {
+  /** Opens a socket of a client, or of a router, to a node. */
+  dial(
+    id: string,
+    client: ClientId,
+    may: ReadonlySet<Permission> = everything,
+    router: boolean = false,
+  ): TestSocket {
     const { service } = this.node(id);
     const clock = this.clock;
     // What was sent before the close arrives before it.
@@ -277,7 +156,7 @@ export class TestCluster {
       name: 'test',
       may,
       clientId: client,
-      router: false,
+      router,
       remoteAddress: 'test',
       send: (message) =>
         void clock.after(clientHopMs, () =>
