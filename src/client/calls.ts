@@ -87,14 +87,15 @@ export class Calls {
     return resultOf(await this.#run(options, spec, started));
   }
 
-  /** Asks what became of a request whose outcome was unknown; see `Requests.givenUp`. */
+  /** Asks what became of a request whose outcome was unknown; see `Requests.givenUp`. @returns what the state machine answered it. */
   async ask(about: Call, options: CallOptions = {}): Promise<QueueResult> {
     const { queue, target } = about.spec;
     const bytes = encodeOperation({ type: 'resolve', queue, id: 'key' in target ? target.key : '' });
     const deadlineMs = this.deadlineMs(options);
     const spec = { ...plain, kind: 'request', queue, target, deadlineMs, body: () => bytes } as const;
     const end = await this.#promise(options, (done) => this.#requests.ask(about, { ...spec, done }));
-    return resultOf(end);
+    if (end.type === 'result') return end.result;
+    throw end.type === 'failed' ? end.error : new ProtocolError('a request was answered like a read');
   }
 
   /** Ends the wait of a take soon. What it got and nobody was there to be told is given back when it is known. */

@@ -1,18 +1,30 @@
-import { ClosedError } from '../base/errors.ts';
+import { ClosedError, InvalidArgumentError } from '../base/errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import { readLeaseLost } from '../wire/client-frame.ts';
-import { checkDuration, checkName } from './arguments.ts';
+import { checkDuration, checkName, checkTaskId } from './arguments.ts';
 import { Calls } from './calls.ts';
 import { rawBytes } from './codec.ts';
 import type { OpenChannel } from './connection.ts';
 import { Escrows, type OpenEscrow } from './escrows.ts';
+import { explainKey } from './explain-key.ts';
 import type { LeaseDeps } from './lease.ts';
 import { Leases } from './leases.ts';
 import { QueueHandle } from './queue-handle.ts';
 import { Requests } from './requests.ts';
+import { parseRequestId, whatBecame } from './resolved-request.ts';
+import type { RouteExplanation } from './router/types.ts';
 import { SessionLink } from './session-link.ts';
-import type { Codec, Queue, QueueClient, WorkHandler, WorkOptions } from './types.ts';
+import type {
+  CallOptions,
+  Codec,
+  KeyExplanation,
+  Queue,
+  QueueClient,
+  ResolvedRequest,
+  WorkHandler,
+  WorkOptions,
+} from './types.ts';
 import { WorkLoop } from './work-loop.ts';
 
 export interface QueueClientOptions {
@@ -24,10 +36,19 @@ export interface QueueClientOptions {
   readonly openEscrow?: OpenEscrow | undefined;
   /** How long an answer may take unless a call says otherwise; 10,000 ms unless given. */
   readonly timeoutMs?: number | undefined;
-  /** `openChannel` always leads to the same process: no other one could reach more. */
+  /** The router in this process that `openChannel` leads to. */
+  readonly routing?: LocalRouting | undefined;
+  /** `openChannel` always leads to the same process, and no other one could reach more; true with `routing`. */
   readonly hasOneGateway?: boolean | undefined;
   /** Told of each link that stands, and of each dial that failed. */
   readonly onLink?: ((error: Error | undefined) => void) | undefined;
+}
+
+/** A router in this process, as its client uses it. */
+export interface LocalRouting {
+  explain(queue: string, key: string): RouteExplanation;
+  reload(map: string | object | undefined): Promise<{ readonly version: number }>;
+  close(): void;
 }
 
 const timeoutDefaultMs = 10_000;
@@ -47,14 +68,16 @@ class Client implements QueueClient {
   readonly #escrows: Escrows;
   readonly #clock: Clock;
   readonly #random: Random;
+  readonly #routing: LocalRouting | undefined;
   readonly #loops = new Set<Promise<void>>();
   #closing: Promise<void> | undefined;
 
   constructor(options: QueueClientOptions) {
     const { openChannel, clock, random, openEscrow, timeoutMs = timeoutDefaultMs, onLink } = options;
-    const { hasOneGateway = false } = options;
+    const { routing, hasOneGateway = routing !== undefined } = options;
     this.#clock = clock;
     this.#random = random;
+    this.#routing = routing;
     this.#escrows = new Escrows(openEscrow);
     this.#leases = new Leases(clock);
     this.#link = new SessionLink(
@@ -92,6 +115,27 @@ class Client implements QueueClient {
     return options === undefined ? this.#open(name, rawBytes) : this.#open(name, options.codec);
   }
 
+  async resolve(requestId: string, options: CallOptions = {}): Promise<ResolvedRequest> {
+    const request = parseRequestId(requestId);
+    return whatBecame(await this.#calls.ask(this.#requests.givenUp(request), options));
+  }
+
+  async explain(queue: string, key: string, options: CallOptions = {}): Promise<KeyExplanation> {
+    checkName(queue, 'the name of a queue');
+    const routes = this.#calls.routesNow(queue) ?? (await this.#calls.routes(queue, options));
+    const place = routes.ofKey(checkTaskId(key));
+    return explainKey(routes, place, this.#link.isAttached(place.shard), this.#routing?.explain(queue, key));
+  }
+
+  async reload(map?: string | object): Promise<{ readonly version: number }> {
+    if (this.#closing !== undefined) throw new ClosedError('the client is closed');
+    if (this.#routing === undefined)
+      throw new InvalidArgumentError(
+        'this client has no shards of its own: whoever routes for it reloads them',
+      );
+    return this.#routing.reload(map);
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -125,6 +169,7 @@ class Client implements QueueClient {
     this.#requests.close();
     this.#leases.close();
     this.#link.close();
+    this.#routing?.close();
     const closed = this.#closeEscrows();
     await new Promise<void>((resolve) => {
       const timer = this.#clock.after(handlersWithinMs, resolve);

@@ -3,7 +3,7 @@ import type { QueueResult } from '../queue/types.ts';
 import { readRefused } from '../wire/client-frame.ts';
 import type { ClientHeader } from '../wire/client-header.ts';
 import { decodeResult } from '../wire/queue-result.ts';
-import { readRedirect } from '../wire/shard-frames.ts';
+import { type RedirectBody, readRedirect } from '../wire/shard-frames.ts';
 import type { Call, CallEnd } from './call.ts';
 import { serviceError } from './refusals.ts';
 import { wholeCluster } from './routes.ts';
@@ -13,6 +13,8 @@ export type Verdict =
   | { readonly type: 'ended'; readonly end: CallEnd }
   /** This attempt did nothing, or nobody knows: sent again under the same id. */
   | { readonly type: 'again'; readonly isUnknown: boolean; readonly afterMs: number }
+  /** It did nothing, and must be sent by this version of the map; only the client knows that it is still unanswered. */
+  | { readonly type: 'redirected'; readonly mapVersion: number; readonly afterMs: number }
   /** It did nothing because the session was over: sent again under another id. */
   | { readonly type: 'sessionOver' }
   /** It did nothing because the client is not known there. */
@@ -21,6 +23,8 @@ export type Verdict =
 
 const unknownRetryMs = 50;
 const busyRetryMs = 100;
+/** Between two attempts by one version of the map. */
+const redirectRetryMs = 20;
 /** How often a call may start again under another id because its session was over. */
 const restartsMax = 5;
 
@@ -36,16 +40,9 @@ export function judgeAnswer(call: Call, { kind }: ClientHeader, body: Buffer): V
       return judgeRefused(call, body);
     case 'unknown':
       return { type: 'again', isUnknown: true, afterMs: unknownRetryMs };
-    case 'wrongShard': {
-      const { owner, version } = readRedirect(body);
-      return refusedWith(call, new WrongShardError(owner, version), unknownRetryMs);
-    }
+    case 'wrongShard':
     case 'frozen':
-      return refusedWith(
-        call,
-        new FrozenError('the bucket of this key is between two owners'),
-        unknownRetryMs,
-      );
+      return judgeRedirect(call, kind, readRedirect(body));
     default:
       return { type: 'none' };
   }
@@ -69,6 +66,20 @@ function judgeRefused(call: Call, body: Buffer): Verdict {
   if (refused.code === 'UNKNOWN_GROUP' && call.place.shard !== wholeCluster)
     return { type: 'again', isUnknown: false, afterMs: Math.max(busyRetryMs, afterMs) };
   return refusedWith(call, serviceError(refused), afterMs);
+}
+
+/** A router has tried what it may: never to raise the version that the client has put into the frame. */
+function judgeRedirect(call: Call, kind: 'wrongShard' | 'frozen', { owner, version }: RedirectBody): Verdict {
+  const { shard, mapVersion } = call.place;
+  if (shard !== wholeCluster) {
+    const afterMs = version > mapVersion ? 0 : redirectRetryMs;
+    return { type: 'redirected', mapVersion: Math.max(mapVersion, version), afterMs };
+  }
+  const error =
+    kind === 'frozen'
+      ? new FrozenError('the bucket of this key is between two owners')
+      : new WrongShardError(owner, version);
+  return refusedWith(call, error, unknownRetryMs);
 }
 
 function refusedWith(call: Call, error: Error, afterMs: number): Verdict {

@@ -19,6 +19,7 @@ import {
   streamOf,
 } from './request-frames.ts';
 import { backlogMax, RequestWindow, windowMax } from './request-window.ts';
+import { formatRequestId } from './resolved-request.ts';
 import { wholeCluster } from './routes.ts';
 import type { SessionLink } from './session-link.ts';
 import { SettleNotes } from './settle-notes.ts';
@@ -138,6 +139,11 @@ export class RequestStream {
       case 'again':
         call.isUnknown ||= verdict.isUnknown;
         this.#retryAt(call, nowMs + verdict.afterMs);
+        break;
+      case 'redirected':
+        call.place = { ...call.place, mapVersion: verdict.mapVersion };
+        this.#retryAt(call, nowMs + verdict.afterMs);
+        if (verdict.afterMs === 0 && this.#canSend(call)) this.#transmit(call);
         break;
       case 'sessionOver':
         this.#forget(call);
@@ -337,7 +343,8 @@ export class RequestStream {
   }
 
   #unknownError({ seq }: Call): UnknownOutcomeError {
-    const id = `${this.#deps.link.identity.client}/${streamOf(this.#shard)}/${seq}`;
+    const { client } = this.#deps.link.identity;
+    const id = formatRequestId({ client, stream: streamOf(this.#shard), seq });
     return new UnknownOutcomeError(`request ${id} was sent and its outcome is not known`, id);
   }
 }

@@ -10,12 +10,13 @@ import {
 import type { ClientId } from '../base/ids.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { ClientHeader } from '../wire/client-header.ts';
-import { type Call, type CallSpec, fail, finish, newCall } from './call.ts';
+import { type Call, type CallSpec, type CallTarget, fail, finish, newCall } from './call.ts';
 import { Correlations } from './correlations.ts';
 import { streamOf } from './request-frames.ts';
 import { RequestStream, type StreamDeps } from './request-stream.ts';
 import { backlogMax, windowMax } from './request-window.ts';
-import type { QueueRoutes, Routes } from './routes.ts';
+import type { RequestId } from './resolved-request.ts';
+import type { Place, QueueRoutes, Routes } from './routes.ts';
 import type { SessionLink } from './session-link.ts';
 
 const sweepStepMs = 10;
@@ -93,7 +94,8 @@ export class Requests {
    *
    * @throws InvalidArgumentError if this client had no such request; RequestSettledError if it can no longer be asked about.
    */
-  givenUp(client: string, stream: number, seq: number): Call {
+  givenUp({ client, stream, seq }: RequestId): Call {
+    if (this.#isClosed) throw closedError();
     const isFormer = this.#former.some((id) => id === client);
     if (isFormer) throw new RequestSettledError('the client has another identity since that request');
     const found = [...this.#streams].find(([shard]) => streamOf(shard) === stream)?.[1];
@@ -201,7 +203,7 @@ export class Requests {
         finish(call, { type: 'routes', routes: found });
         return undefined;
       }
-      call.place = 'key' in spec.target ? found.ofKey(spec.target.key) : found.ofShard(spec.target.shard);
+      call.place = placeOf(found, spec.target);
     } catch (error) {
       if (!isRaftsmanError(error)) throw error;
       fail(call, error);
@@ -259,6 +261,13 @@ export class Requests {
     this.#unplaced.splice(this.#unplaced.indexOf(call), 1);
     fail(call, new DeadlineExceededError('no answer came in time'));
   }
+}
+
+function placeOf(routes: QueueRoutes, target: CallTarget): Place {
+  if ('key' in target) return routes.ofKey(target.key);
+  // The caller read the list of shards before another came into force.
+  if (routes.shards.some(({ number }) => number === target.shard)) return routes.ofShard(target.shard);
+  throw new BusyError('the shards have changed', 0);
 }
 
 function closedError(): ClosedError {

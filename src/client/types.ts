@@ -190,20 +190,68 @@ export interface Queue<T> {
   setPolicy(settings: PolicySettings, options?: CallOptions): Promise<void>;
 }
 
-/** A client of a cluster: one identity, one session, one link at a time. */
+/** What became of a request whose outcome was unknown. */
+export type ResolvedRequest =
+  /** `result` is what the call would have resolved with: of a put its version; undefined for anything else. */
+  | { readonly outcome: 'applied'; readonly result: PutResult | undefined }
+  /** It was not applied, and from now on it never will be. */
+  | { readonly outcome: 'neverApplied' };
+
+/** Where the calls on a key go, and why. Without shards only `via`, `connected` and `summary` say anything. */
+export interface KeyExplanation {
+  readonly namespace: string | undefined;
+  readonly shard: string | undefined;
+  readonly bucket: number | undefined;
+  /** 0 without shards. */
+  readonly mapVersion: number;
+  /** Whom this client speaks to: a node, a proxy, or the router in this process. */
+  readonly via: 'node' | 'proxy' | 'router';
+  /** The client's session is attached to the shard. */
+  readonly connected: boolean;
+  /** The rest is known to a router in this process only. The epoch that the shard's own log has for the bucket. */
+  readonly epoch?: number | undefined;
+  readonly leaderId?: string | undefined;
+  readonly term?: number | undefined;
+  readonly state?: 'open' | 'draining' | 'holding' | undefined;
+  /** Requests that wait to be sent to the shard, and those that were sent and are not answered. */
+  readonly held?: number | undefined;
+  readonly inFlight?: number | undefined;
+  /** The same in words, one sentence. */
+  readonly summary: string;
+}
+
+/** The shards of a client that does its own routing: a shard file by path, or its content as text or as an object. */
+export type ShardsOption = { readonly file: string } | { readonly map: string | object };
+
+/** A client of a cluster, or of shards: one identity, one link at a time, a session on each shard it uses. */
 export interface QueueClient extends AsyncDisposable {
   queue(name: string): Queue<Uint8Array>;
   queue<T>(name: string, options: { readonly codec: Codec<T> }): Queue<T>;
-  /** True while an authenticated link stands and the session is attached. */
+  /** True while an authenticated link stands and the session is attached: with shards, to one of those in use at least. */
   readonly connected: boolean;
+  /**
+   * Asks what became of the request that an UnknownOutcomeError named. Resolves when that is known for good; rejects with the
+   * error of the request itself if the cluster refused it, with RequestSettledError if nobody remembers it, and with
+   * UnknownOutcomeError or DeadlineExceededError if there was no answer: ask again.
+   */
+  resolve(requestId: string, options?: CallOptions): Promise<ResolvedRequest>;
+  /** Says where the calls on a key go. Waits until the client knows. */
+  explain(queue: string, key: string, options?: CallOptions): Promise<KeyExplanation>;
+  /**
+   * For a client that was given `shards`: reads its file again, or takes the map given here. Rejects with ShardFileError and
+   * changes nothing if that cannot follow the map in force.
+   */
+  reload(map?: string | object): Promise<{ readonly version: number }>;
   /** Ends the session at once: its leases go to others. Calls that wait reject with ClosedError (nothing sent) or UnknownOutcomeError. */
   close(): Promise<void>;
 }
 
-/** How a process that hosts no node reaches the cluster. */
+/** How a process that hosts no node reaches the cluster. One of `endpoints` and `shards` must be given. */
 export interface ConnectOptions {
-  /** Addresses of any nodes of the cluster, tried in an order of the client's own. */
-  readonly endpoints: readonly string[];
+  /** Addresses of any nodes of a cluster, or of any proxies; tried in an order of the client's own. */
+  readonly endpoints?: readonly string[] | undefined;
+  /** The client does its own routing: it keeps a link to every node of every shard. */
+  readonly shards?: ShardsOption | undefined;
   /** The entry of `clients` on the nodes that this secret belongs to. */
   readonly name: string;
   readonly secret: string;
