@@ -443,7 +443,7 @@ class Laws {
       this.#forget(command.client);
     if (command.type !== 'request') return;
     const { request, operation } = command;
-    if (result.type === 'redirected') return;
+    if (result.type === 'redirected' || operation.type === 'resolve') return;
     const isFirst = this.#sameAnswer(request, operation, result, where);
     if (
       (operation.type === 'put' && result.type === 'put') ||

@@ -2,6 +2,7 @@ import { type ClientId, clientId, nodeId, type SessionId, sessionId } from '../.
 import { defaultPolicy, defaultProvider } from '../../src/queue/limits.ts';
 import { QueueState } from '../../src/queue/queue-state.ts';
 import type {
+  Claim,
   LeasedTask,
   Operation,
   Policy,
@@ -11,6 +12,7 @@ import type {
   Request,
 } from '../../src/queue/types.ts';
 import { createPartitioner } from '../../src/sharding/partitioner.ts';
+import type { BucketRange, MapName } from '../../src/sharding/types.ts';
 
 type Of<Type extends Operation['type']> = Extract<Operation, { readonly type: Type }>;
 
@@ -65,6 +67,15 @@ export class Bench {
       ...request,
     };
     return this.command({ type: 'request', request: complete, operation });
+  }
+
+  claim(claim: Claim): QueueResult {
+    return this.command({ type: 'claim', claim });
+  }
+
+  /** Everything that was asked in stream 0 is settled, and its answers forgotten. */
+  settle(): QueueResult {
+    return this.command({ type: 'settle', client: this.client, stream: 0, settledUpTo: this.#seq });
   }
 
   attach(session = 's1', client = 'c1', workerId = 'worker'): { attachment: number; registration: number } {
@@ -169,6 +180,40 @@ export class Bench {
   ids(tasks: readonly LeasedTask[]): readonly string[] {
     return tasks.map((task) => task.id);
   }
+}
+
+/** 16 buckets; versions and digests as told. */
+export function mapOf(version: number, fields: Partial<MapName> = {}): MapName {
+  const partition = { partitioner: 'buckets', bucketCount: 16 } as const;
+  return { namespace: 'tokens', version, digest: 100 + version, ...partition, ...fields };
+}
+
+/** The bucket that `mapOf` gives an id. */
+export function bucketOf(id: string): number {
+  return createPartitioner(mapOf(1)).bucketOf(id);
+}
+
+/** The group's own claim as the shard `a`, every bucket under one epoch unless told otherwise. */
+export function ownOf(
+  version: number,
+  ranges: readonly BucketRange[] = [{ from: 0, to: 15 }],
+  epoch = 1,
+): Extract<Claim, { type: 'own' }> {
+  return {
+    type: 'own',
+    map: mapOf(version),
+    shard: 'a',
+    ranges: ranges.map((range) => ({ ...range, epoch })),
+  };
+}
+
+export function disownOf(
+  version: number,
+  to: string,
+  ...buckets: readonly number[]
+): Extract<Claim, { type: 'disown' }> {
+  const ranges = buckets.map((bucket) => ({ from: bucket, to: bucket }));
+  return { type: 'disown', map: mapOf(version), to, ranges };
 }
 
 /** A task that is urgent at once. */
