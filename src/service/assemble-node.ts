@@ -7,6 +7,7 @@ import type { OpenEscrow } from '../client/escrows.ts';
 import type { Codec, Queue, QueueClient } from '../client/types.ts';
 import type { ClientAccount } from '../mesh/keyring.ts';
 import { createMesh } from '../mesh/mesh.ts';
+import { foundersOf } from '../node/founders.ts';
 import { rankOffsetOf } from '../node/group-names.ts';
 import { Node, type NodeOptions } from '../node/node.ts';
 import { readLog } from '../node/read-log.ts';
@@ -135,12 +136,15 @@ async function build(config: NodeConfig, ports: NodePorts, loaded: LoadedStorage
   checkGroupCount(new Set([...ids, ...recorded]).size);
   const durables = new Map<GroupId, DurableState>();
   for (const group of ids) durables.set(group, await readLog(ports.storage, loaded, group));
-  const options = raftOptions(config, ports, loaded, mainGroup);
+  const configured = [...peers.keys()];
+  const options = raftOptions(config, ports, loaded, mainGroup, configured);
+  const founders = foundersOf(durables.get(mainGroup) ?? noRecord, configured, id);
   const machines = new Map(ids.map((group) => [group, new QueueMachine()]));
   const now = { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
   const groups = [...machines].map(([group, machine]) => {
-    const durable = durables.get(group) ?? { hardState: undefined, entries: [] };
-    return { id: group, core: new Raft(raftOptions(config, ports, loaded, group), durable, now), machine };
+    const members = group === mainGroup ? configured : founders;
+    const coreOptions = raftOptions(config, ports, loaded, group, members);
+    return { id: group, core: new Raft(coreOptions, durables.get(group) ?? noRecord, now), machine };
   });
   const machine = machines.get(mainGroup);
   if (machine === undefined) throw new InvalidArgumentError(`a node hosts the group ${mainGroup}`);
@@ -157,7 +161,7 @@ async function build(config: NodeConfig, ports: NodePorts, loaded: LoadedStorage
     ...ports,
     id,
     cluster,
-    peers: [...peers.keys()],
+    peers: configured,
     heartbeatMs,
     electionTimeoutMs: options.electionTimeoutMinMs,
     leaseMs: options.leaseMs,
@@ -202,18 +206,21 @@ async function build(config: NodeConfig, ports: NodePorts, loaded: LoadedStorage
   return { node, service, machine, machines };
 }
 
-/** The same for all groups but for the order of their candidates. */
+const noRecord: DurableState = { hardState: undefined, entries: [] };
+
+/** The same for all groups but for the order of their candidates, and perhaps the first members. */
 function raftOptions(
-  { id, peers, numbers, groups = [mainGroup] }: NodeConfig,
+  { id, numbers, groups = [mainGroup] }: NodeConfig,
   { random }: NodePorts,
   loaded: LoadedStorage,
   group: GroupId,
+  peers: readonly NodeId[],
 ): RaftOptions {
   return resolveRaftOptions({
     ...numbers,
     id,
     incarnation: loaded.identity.incarnation,
-    peers: [...peers.keys()],
+    peers,
     rankOffset: rankOffsetOf(group, groups),
     random: () => random.next(),
     mintClusterId: () => clusterId(hex(random.bytes(16))),

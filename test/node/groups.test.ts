@@ -259,6 +259,23 @@ describe('a group that comes later', () => {
   });
 });
 
+describe('members whose peers differ', () => {
+  it('do not found a group in two halves: it has the members that the log of main names', async () => {
+    cluster = await Cluster.started(3);
+    for (const id of ['a', 'b', 'c']) cluster.kill(id);
+    await cluster.start('a', { groups: ['books'], peerIds: ['a'] });
+    for (const id of ['b', 'c']) await cluster.start(id, { groups: ['books'], peerIds: ['b', 'c'] });
+    await cluster.clock.advance(10_000);
+    expect(cluster.node('b').view().leaderId).not.toBeNull();
+    for (const id of ['a', 'b', 'c']) {
+      expect(statusOf(id, 'books')).toMatchObject({ term: 0, leaderId: null, lastLogIndex: 0 });
+    }
+    for (const id of ['a', 'b', 'c']) await restart(id, ['books']);
+    for (const id of ['a', 'b', 'c'])
+      expect(statusOf(id, 'books')?.leaderId).toBe(cluster.leaderOf('books').id);
+  });
+});
+
 describe('a wiped node', () => {
   it('founds no group again, whatever it names, and the groups go on without it', async () => {
     cluster = await Cluster.started(3, {}, ['books']);
