@@ -1,0 +1,165 @@
+import {
+  BucketInUseError,
+  ClosedError,
+  ConflictingMapError,
+  DeadlineExceededError,
+  ForbiddenError,
+  UnknownOutcomeError,
+} from '../../base/errors.ts';
+import type { Clock, Scheduled } from '../../ports/clock.ts';
+import type { Logger } from '../../ports/logger.ts';
+import type { Random } from '../../ports/random.ts';
+import type { ShardDirectory } from '../../sharding/shard-directory.ts';
+import type { ShardMap } from '../../sharding/shard-map.ts';
+import type { Lane } from './lane.ts';
+import { allOf, changeHands, EpochMovedOn, type OwnershipWork, surveyOwnership } from './ownership-driver.ts';
+import type { Questions } from './questions.ts';
+import type { RouterEvents } from './types.ts';
+
+export interface ClaimsDeps {
+  readonly questions: Questions;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly events: RouterEvents;
+}
+
+/** A map and the lanes of its shards. */
+export interface ClaimedMap {
+  readonly directory: ShardDirectory;
+  readonly lanes: readonly Lane[];
+}
+
+/** How often a change of hands that met another one, or a failover, is done over. */
+const triesMax = 4;
+const retryMs = { first: 200, longest: 5_000 } as const;
+
+/** Sees to it that the groups own what a map gives them. Any number of routers may do so at once. */
+export class Claims {
+  readonly #deps: ClaimsDeps;
+  readonly #waits = new Map<Scheduled, (error: ClosedError) => void>();
+  /** The last map that all groups were seen to follow. */
+  #doneFor: ShardDirectory | undefined;
+  #works: readonly OwnershipWork[] = [];
+  #isClosed = false;
+
+  constructor(deps: ClaimsDeps) {
+    this.#deps = deps;
+  }
+
+  isDoneFor(directory: ShardDirectory): boolean {
+    return this.#doneFor === directory;
+  }
+
+  /** The epoch that the group itself last told; undefined if it was not asked, or does not own the bucket. */
+  epochOf(lane: Lane, bucket: number): number | undefined {
+    for (const { map, reports } of this.#works) {
+      if (map.namespace !== lane.shard.namespace) continue;
+      const body = reports.find(({ shard }) => shard.number === lane.shard.number)?.body;
+      return body?.owned.find(({ from, to }) => from <= bucket && bucket <= to)?.epoch;
+    }
+    return undefined;
+  }
+
+  /**
+   * Before a reload: all groups give up and take what changes hands from `before` to `next`. Nothing is changed unless all can.
+   *
+   * @returns false if this router's account may not do that.
+   * @throws what a group refuses it with.
+   */
+  async move(before: ShardDirectory, { directory, lanes }: ClaimedMap): Promise<boolean> {
+    const maps = [...directory.namespaces.values()].filter(
+      (map) => !hasSameOwners(before.namespaces.get(map.namespace), map),
+    );
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.#drive(maps, lanes);
+        if (this.isDoneFor(before) || maps.length === directory.namespaces.size) this.#doneFor = directory;
+        return true;
+      } catch (error) {
+        if (error instanceof ForbiddenError) return false;
+        if (!isPassing(error) || tries >= triesMax || this.#isClosed) throw error;
+        await this.#wait(retryMs.first * this.#deps.random.next());
+      }
+    }
+  }
+
+  /** Until it is done. @throws what a group refuses it with for good. */
+  async found(current: () => ClaimedMap): Promise<void> {
+    for (let tries = 0; ; tries++) {
+      const { directory, lanes } = current();
+      try {
+        await this.#drive([...directory.namespaces.values()], lanes);
+        this.#doneFor = directory;
+        return;
+      } catch (error) {
+        if (!isPassing(error) && !(error instanceof BucketInUseError)) throw error;
+        if (tries === 0) this.#deps.logger.warn({ error }, 'the groups do not own yet what the map says');
+        const stepMs = Math.min(retryMs.longest, retryMs.first * 2 ** Math.min(tries, 8));
+        await this.#wait(stepMs * (0.5 + this.#deps.random.next()));
+      }
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const [timer, reject] of this.#waits) {
+      timer.cancel();
+      reject(new ClosedError('the router is closed'));
+    }
+    this.#waits.clear();
+  }
+
+  /** All is asked before anything is claimed: a bucket that is in use stops the whole change. */
+  async #drive(maps: readonly ShardMap[], lanes: readonly Lane[]): Promise<void> {
+    if (this.#isClosed) throw new ClosedError('the router is closed');
+    const { questions, events } = this.#deps;
+    try {
+      const works = await allOf(
+        maps.map((map) =>
+          surveyOwnership(
+            questions,
+            map,
+            lanes.filter(({ shard }) => shard.namespace === map.namespace),
+          ),
+        ),
+      );
+      if (maps.length > 0) this.#works = works;
+      await allOf(works.map((work) => changeHands(questions, work)));
+    } catch (error) {
+      if (error instanceof ConflictingMapError) {
+        const shard = lanes.find((lane) => error.message.includes(lane.shard.name))?.shard.name ?? '';
+        events.problem({ kind: 'conflictingMap', shard, address: undefined, message: error.message });
+      }
+      throw error;
+    }
+  }
+
+  #wait(delayMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = this.#deps.clock.after(delayMs, () => {
+        this.#waits.delete(timer);
+        resolve();
+      });
+      this.#waits.set(timer, reject);
+    });
+  }
+}
+
+/** True for what another try may not meet again. */
+function isPassing(error: unknown): boolean {
+  return (
+    error instanceof DeadlineExceededError ||
+    error instanceof UnknownOutcomeError ||
+    error instanceof EpochMovedOn
+  );
+}
+
+/** True if no bucket changes its owner: then there is nothing to ask anybody. */
+function hasSameOwners(before: ShardMap | undefined, next: ShardMap): boolean {
+  if (before === undefined || before.owners.length !== next.owners.length) return false;
+  return before.owners.every((range, at) => {
+    const other = next.owners[at];
+    return other?.from === range.from && other.to === range.to && other.number === range.number;
+  });
+}
