@@ -77,7 +77,11 @@ const layers: Readonly<Record<string, Layer>> = {
     node: ['node:buffer', 'node:crypto', 'node:http', 'node:stream'],
   },
   status: { ...edges, node: ['node:http'] },
-  cli: edges,
+  cli: {
+    values: [...edges.values, 'storage', 'proxy', 'start-proxy.ts'],
+    types: ['node'],
+    node: ['node:util', 'node:fs', 'node:fs/promises', 'node:path'],
+  },
   // Checkers decode for themselves: they share no code with what they judge.
   simulation: { ...judges, packages: ['eventemitter3', 'msgpack-lite'] },
   testing: judges,
@@ -95,6 +99,7 @@ const wiring: ReadonlySet<string> = new Set([
   'src/service/assemble-node.ts',
   'src/proxy/index.ts',
   'src/start-proxy.ts',
+  'src/cli/proxy-command.ts',
 ]);
 
 /** The real adapters, which nothing deterministic may touch. */

@@ -8,7 +8,7 @@ export interface Dealing {
   readonly shards: readonly ParsedShard[];
   readonly bucketCount: number;
   readonly hasTable: boolean;
-  /** False if a shard could not be read: then a gap says nothing. */
+  /** False if there is no shard, or one could not be read: then a gap says nothing. */
   readonly whole: boolean;
   readonly problems: Problems;
 }

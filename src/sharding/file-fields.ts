@@ -16,6 +16,11 @@ export class Problems {
     if (this.#found.length < problemsMax) this.#found.push({ path, message });
   }
 
+  /** True if further problems are only counted: no need to word them well. */
+  get isFull(): boolean {
+    return this.#count >= problemsMax;
+  }
+
   get count(): number {
     return this.#count;
   }
@@ -54,10 +59,12 @@ export class Fields {
         this.#problems.add(pathOf(this.path, key), elsewhere[key]!);
         continue;
       }
-      const meant = nearest(
-        key,
-        keys.filter((known) => !this.#object.has(known)),
-      );
+      const meant = this.#problems.isFull
+        ? undefined
+        : nearest(
+            key,
+            keys.filter((known) => !this.#object.has(known)),
+          );
       const advice = meant === undefined ? `known here: ${keys.join(', ')}` : `did you mean ${meant}?`;
       this.#problems.add(pathOf(this.path, key), `unknown key; ${advice}`);
     }

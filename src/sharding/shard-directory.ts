@@ -54,9 +54,10 @@ export class ShardDirectory {
 function changesRefused(old: ShardDirectory, next: ShardDirectory): readonly ShardFileProblem[] {
   const maps = [...old.namespaces.values()].flatMap((map) => namespaceRefused(map, next));
   const shards = old.shards.flatMap((shard) => shardRefused(shard, next));
-  if (next.version > old.version) return [...maps, ...shards];
+  const added = old.namespaces.has(defaultNamespace) ? namespacesAdded(old, next) : [];
+  if (next.version > old.version) return [...maps, ...added, ...shards];
   const message = `${next.version} does not follow ${old.version}, the version in force; raise it with each change`;
-  return [{ path: 'version', message }, ...maps, ...shards];
+  return [{ path: 'version', message }, ...maps, ...added, ...shards];
 }
 
 function namespaceRefused(old: ShardMap, next: ShardDirectory): readonly ShardFileProblem[] {
@@ -74,6 +75,16 @@ function namespaceRefused(old: ShardMap, next: ShardDirectory): readonly ShardFi
   }
   const message = `${map.partitioner} deals keys to ${old.bucketCount} shards, and cannot deal them to ${map.bucketCount}; make a new namespace with partitioner buckets`;
   return [{ path: `${path}.shards`, message }];
+}
+
+/** A queue without a namespace of its own has its keys in `default`: a namespace of its name would leave them behind unseen. */
+function namespacesAdded(old: ShardDirectory, next: ShardDirectory): readonly ShardFileProblem[] {
+  return [...next.namespaces.keys()]
+    .filter((namespace) => !old.namespaces.has(namespace))
+    .map((namespace) => ({
+      path: `namespaces.${namespace}`,
+      message: `is new, but there is a namespace ${defaultNamespace}, where the queue ${namespace} may have keys; put its shards there instead`,
+    }));
 }
 
 function shardRefused(old: Shard, next: ShardDirectory): readonly ShardFileProblem[] {

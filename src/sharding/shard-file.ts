@@ -142,7 +142,7 @@ function readNamespace(namespace: string, value: JsonValue, reading: Reading): S
     shards: good,
     bucketCount,
     hasTable,
-    whole: good.length === shards.length,
+    whole: shards.length > 0 && good.length === shards.length,
     problems,
   });
   return { namespace, version: 1, partitioner, bucketCount, shards: good.map(({ shard }) => shard), owners };

@@ -107,6 +107,17 @@ describe('a shard directory', () => {
     ]);
   });
 
+  it('refuses a new namespace beside default, where the queue of that name may have keys', () => {
+    const all = { bucketCount: 100, shards: twoShards };
+    const books = { bucketCount: 2, shards: { books: shardForm(4, { buckets: ['0-1'] }) } };
+    const old = directoryOf({ version: 1, namespaces: { default: all } });
+    expect(problemsOf(old, directoryOf({ version: 2, namespaces: { default: all, books } }))).toEqual([
+      'namespaces.books: is new, but there is a namespace default, where the queue books may have keys; put its shards there instead',
+    ]);
+    const named = directoryOf({ version: 1, namespaces: { books } });
+    expect(problemsOf(named, directoryOf({ version: 2, namespaces: { books, default: all } }))).toEqual([]);
+  });
+
   it('refuses to lose a namespace or to change how it deals its keys', () => {
     const other = { books: { bucketCount: 100, shards: twoShards } };
     expect(problemsOf(first, directoryOf({ version: 2, namespaces: other }))).toEqual([

@@ -97,7 +97,6 @@ describe('a shard file', () => {
       'versoin: unknown key; did you mean version?',
       'namespaces."to kens": the name of a namespace must be 1 to 64 characters of A-Z a-z 0-9 . _ -',
       'namespaces."to kens".shards: has no shard; add at least one',
-      'namespaces."to kens".shards: buckets 0-16383 belong to no shard; give each to one',
       'namespaces.tokens.partitioner: must be one of buckets, crc32, sumbur, guava, jump, tarantoolGuava (did you mean buckets?), got "bukets"',
       `${shards}.t1.node: unknown key; did you mean nodes?`,
       `${shards}.t1.number: must be a whole number from 1 to 65535, got 0`,
@@ -230,7 +229,7 @@ describe('a shard file', () => {
       fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.json(), cut), (text) => {
         problemsOf(text);
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
     problemsOf('['.repeat(100_000));
     problemsOf(`"${'\\n'.repeat(400_000)}`);
