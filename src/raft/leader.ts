@@ -274,7 +274,8 @@ export class Leader {
     const { commitIndex, options, nowMs } = this.#core;
     const readIndex = commitIndex >= this.#termStartIndex ? commitIndex : undefined;
     const round = this.#rounds.start(nowMs, this.#leaseAskedMs(), readIndex);
-    this.#heartbeatAtMs = nowMs + options.heartbeatMs;
+    // On one grid for all groups of a node, so that their rounds leave in one turn and one frame: never later than a heartbeat.
+    this.#heartbeatAtMs = (Math.floor(nowMs / options.heartbeatMs) + 1) * options.heartbeatMs;
     for (const id of this.#replication.followers()) this.#sendRound(id, round);
     this.#confirmRounds();
   }

@@ -113,6 +113,20 @@ describe('several groups in one node', () => {
     expect(new Set(cluster.frames.map(({ link }) => link)).size).toBe(4);
   });
 
+  it('beat together: sixteen groups at rest cost the frames of one', async () => {
+    const frames: number[] = [];
+    for (const groups of [[], Array.from({ length: 15 }, (_, n) => `g${n}`)]) {
+      cluster = await Cluster.started(3, {}, groups);
+      await lead('b', ['main', ...groups]);
+      cluster.frames = [];
+      await cluster.clock.advance(1_000);
+      frames.push(cluster.frames.length);
+      if (groups.length === 0) await cluster.close();
+    }
+    // Ten rounds a second to two followers, and an answer to each.
+    expect(frames).toEqual([40, 40]);
+  });
+
   it('have one alarm: what waits for a deadline is not one timer per group', async () => {
     cluster = await Cluster.started(1);
     const alone = cluster.clock.armedTimers;
