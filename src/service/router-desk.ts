@@ -90,7 +90,7 @@ export class RouterDesk {
       refuse(connection, header, tooManyHops);
       return;
     }
-    const missing = missingFor(connection.link.may, header, body);
+    const missing = missingFor(connection, header, body);
     if (missing !== undefined) {
       refuse(connection, header, forbiddenAnswer(missing));
       return;
@@ -168,10 +168,13 @@ function refuse(connection: ClientConnection, header: ClientHeader, refused: Ans
 
 /** @returns what the router's secret lacks for this frame. */
 function missingFor(
-  may: ReadonlySet<Permission>,
+  { link, isProxy }: ClientConnection,
   header: ClientHeader,
   body: Uint8Array,
 ): Permission | undefined {
+  const { may } = link;
+  // A renewal names sessions, not a client, and counts only for those that were attached through this link.
+  if (!isProxy && header.kind !== 'renew' && header.client !== link.clientId) return 'proxy';
   switch (header.kind) {
     case 'request': {
       const type = peekOperation(body);
