@@ -18,6 +18,7 @@ import {
 import { frameBytesMax } from '../../wire/limits.ts';
 import { missingPermission } from '../../wire/operation-permissions.ts';
 import { peekOperation } from '../../wire/queue-operation.ts';
+import { decodeResult } from '../../wire/queue-result.ts';
 
 const at = clientHeaderLayout;
 /** A frame up to here fits into a bundle with others, however full that is. */
@@ -109,6 +110,18 @@ export function waits(frame: Buffer): boolean {
 /** In an answer or a push: the index of the log entry that it tells of; 0 for none. */
 export function indexOf(frame: Buffer): number {
   return readSafe(frame, at.settledUpTo);
+}
+
+/** The number of the attachment if the answer tells of one. What no node answers is for the client to judge. */
+export function attachmentIn(frame: Buffer): number | undefined {
+  if (kindOf(frame) !== frameKinds.result) return undefined;
+  try {
+    const result = decodeResult(bodyOf(frame));
+    return result.type === 'attached' ? result.attachment : undefined;
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    return undefined;
+  }
 }
 
 /** The answer to a frame that goes no further. */

@@ -103,6 +103,7 @@ export class Routing {
       clientId,
       clock,
       logger,
+      onForbidden: (shard, message) => this.#onForbidden(shard, message),
     });
     router.start();
     return { clientId, router, front };
@@ -115,6 +116,12 @@ export class Routing {
     this.#directory = pair.router.directory;
     pair.front.close();
     pair.router.close();
+  }
+
+  #onForbidden(number: number, why: string): void {
+    const shard = this.directory.shardNumbered(number)?.name ?? '';
+    const message = `the nodes refuse what this router's account asks: ${why}; give the account that permission there`;
+    this.#onProblem({ kind: 'forbidden', shard, address: undefined, message });
   }
 
   #onProblem(problem: RouterProblem): void {

@@ -11,10 +11,18 @@ import { splitBundle } from '../../wire/client-bundle.ts';
 import { readAttach, readRefused, type ServiceRefusal } from '../../wire/client-frame.ts';
 import { bodyOf, frameKinds } from '../../wire/client-header.ts';
 import { linkCodes } from '../../wire/close-codes.ts';
-import { decodeResult } from '../../wire/queue-result.ts';
 import { encodeShardTable, type ShardTable } from '../../wire/shard-frames.ts';
 import { FrontConnection, sessionsPerLinkMax } from './front-connection.ts';
-import { checkClientFrame, hopsOf, indexOf, kindOf, missingFor, refusalOf, shardOf } from './front-frame.ts';
+import {
+  attachmentIn,
+  checkClientFrame,
+  hopsOf,
+  indexOf,
+  kindOf,
+  missingFor,
+  refusalOf,
+  shardOf,
+} from './front-frame.ts';
 import { FrontSessions } from './front-sessions.ts';
 import type { Origin } from './types.ts';
 
@@ -33,6 +41,8 @@ export interface FrontDeps {
   readonly clientId: ClientId;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** A node refused what this front allowed: the router's own account may not do it. Told once a minute for each shard. */
+  readonly onForbidden?: ((shard: number, message: string) => void) | undefined;
 }
 
 /** How often a link that is not read is looked at again. */
@@ -40,6 +50,7 @@ const pausedCheckMs = 20;
 /** Frames that are handled before it is asked again whether the client takes its answers. */
 const framesAtOnce = 32;
 const busyRetryMs = 20;
+const forbiddenAgainMs = 60_000;
 
 /**
  * The gateway of the clients that are connected to a router: a proxy's, or the one client of its own process. It checks what each
@@ -52,13 +63,17 @@ export class Front {
   readonly #connections = new Set<FrontConnection>();
   readonly #sessions: FrontSessions;
   readonly #pauses: Alarm;
+  readonly #onForbidden: FrontDeps['onForbidden'];
+  /** When the refusals of each shard were last told of. */
+  readonly #forbiddenMs = new Map<number, number>();
   #table: Buffer | undefined;
   #drained: (() => void) | undefined;
 
-  constructor({ router, clientId, clock, logger }: FrontDeps) {
+  constructor({ router, clientId, clock, logger, onForbidden }: FrontDeps) {
     this.#router = router;
     this.#clock = clock;
     this.#logger = logger;
+    this.#onForbidden = onForbidden;
     this.#sessions = new FrontSessions((frame, origin) => router.submit(frame, origin), clientId, clock);
     this.#pauses = new Alarm(clock, () => this.#regulatePaused());
   }
@@ -207,10 +222,24 @@ export class Front {
   }
 
   #onAnswer(connection: FrontConnection, frame: Buffer): void {
-    if (isMalformed(frame)) this.#malformed(connection, 'the leader cannot read the request');
+    if (kindOf(frame) === frameKinds.refused) this.#onRefused(connection, frame);
     else connection.send(frame);
     if (this.#drained === undefined) this.#regulate(connection);
     else this.#sendAwayIfIdle(connection);
+  }
+
+  #onRefused(connection: FrontConnection, frame: Buffer): void {
+    const { code, message } = readRefused(bodyOf(frame));
+    if (code === 'FORBIDDEN') this.#forbidden(shardOf(frame), message);
+    if (code === 'PROTOCOL') this.#malformed(connection, 'the leader cannot read the request');
+    else connection.send(frame);
+  }
+
+  #forbidden(shard: number, message: string): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - (this.#forbiddenMs.get(shard) ?? Number.NEGATIVE_INFINITY) < forbiddenAgainMs) return;
+    this.#forbiddenMs.set(shard, nowMs);
+    this.#onForbidden?.(shard, message);
   }
 
   #refuse(
@@ -281,19 +310,3 @@ export class Front {
 
 const nothing = new Uint8Array(0);
 const closingText = 'the proxy closes';
-
-function isMalformed(frame: Buffer): boolean {
-  return kindOf(frame) === frameKinds.refused && readRefused(bodyOf(frame)).code === 'PROTOCOL';
-}
-
-/** The number of the attachment if the answer tells of one. What no node answers is for the client to judge. */
-function attachmentIn(frame: Buffer): number | undefined {
-  if (kindOf(frame) !== frameKinds.result) return undefined;
-  try {
-    const result = decodeResult(bodyOf(frame));
-    return result.type === 'attached' ? result.attachment : undefined;
-  } catch (error) {
-    if (!(error instanceof ProtocolError)) throw error;
-    return undefined;
-  }
-}

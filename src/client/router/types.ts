@@ -35,7 +35,7 @@ export interface RouterEvents {
 }
 
 export interface RouterProblem {
-  readonly kind: 'wrongCluster' | 'notANode' | 'wrongSecret' | 'noMember' | 'badFrame' | 'conflictingMap';
+  readonly kind: 'wrongCluster' | 'notANode' | 'wrongSecret' | 'noMember' | 'badFrame' | 'conflictingMap' | 'forbidden';
   readonly shard: string;
   readonly address: string | undefined;
   readonly message: string;
