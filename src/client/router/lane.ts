@@ -38,6 +38,7 @@ export class Lane {
   /** Sent to a leader and not answered, but for takes that wait. */
   #inFlight = 0;
   #resumeAtMs = 0;
+  #resumedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(shard: Shard, host: LaneHost) {
     this.shard = shard;
@@ -121,6 +122,7 @@ export class Lane {
     this.#leader = leader;
     this.#state = 'holding';
     if (leader === undefined) return;
+    this.#resumeAtMs = Math.max(this.#resumeAtMs, this.#resumedAtMs + bounceMs);
     for (const entry of this.entries) {
       if (entry.isCounted || entry.waits) if (entry.sentTo !== leader) this.#giveUp(entry);
     }
@@ -305,10 +307,12 @@ export class Lane {
   #resume(): void {
     const leader = this.#leader;
     if (this.#state !== 'holding' || leader === undefined || this.#inFlight > 0) return;
-    if (this.#resumeAtMs > this.#host.clock.monotonicMs()) {
+    const nowMs = this.#host.clock.monotonicMs();
+    if (this.#resumeAtMs > nowMs) {
       this.#resumes.at(this.#resumeAtMs);
       return;
     }
+    this.#resumedAtMs = nowMs;
     this.#state = 'draining';
     this.#backlog.start(this.entries.waiting());
     this.#pump(leader);
