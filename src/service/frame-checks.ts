@@ -29,7 +29,7 @@ export function hasAnswer(kind: FrameKind): boolean {
  * @throws ProtocolError when it is not, which costs the link.
  */
 export function checkFrame(link: ClientLink, header: ClientHeader): void {
-  if (link.router) checkRouterFrame(link, header);
+  if (link.router) checkRouterFrame(header);
   else checkClientFrame(link, header);
 }
 
@@ -41,7 +41,7 @@ function checkClientFrame(link: ClientLink, header: ClientHeader): void {
 }
 
 /** Of frames that carry nothing of a client, nothing but the kind counts. Whom it may speak for is a matter of its permissions. */
-function checkRouterFrame(link: ClientLink, header: ClientHeader): void {
+function checkRouterFrame(header: ClientHeader): void {
   const { kind } = header;
   if (kind === 'ping' || kind === 'move') return;
   if (!ofClients.has(kind) && !ofGateways.has(kind))
