@@ -1,9 +1,7 @@
 import { Coverage } from './coverage.ts';
-import { requiredCoverage, worldOf } from './run-seed.ts';
+import { coverageFor } from './required-coverage.ts';
 import type { SeedReport } from './seed-report.ts';
-
-/** Below this many seeds nobody expects every fault to have been drawn. */
-export const coverageSeedsMin = 100;
+import { type WorldName, worldOf } from './world-name.ts';
 
 export interface Failure {
   readonly seed: number;
@@ -30,6 +28,7 @@ export interface BatchSummary {
 export class Batch {
   readonly #coverage = new Coverage();
   readonly #failures: Failure[] = [];
+  readonly #worlds = new Map<WorldName, number>();
   #seeds = 0;
   #steps = 0;
   #violations = 0;
@@ -54,11 +53,12 @@ export class Batch {
     this.#violations += report.violations.length;
     this.#unconverged += report.unconverged.length;
     this.#coverage.add(report.coverage);
-    this.#coverage.count(`world ${worldOf(report.seed)}`);
+    this.#coverage.count(`world ${report.world}`);
+    this.#worlds.set(report.world, (this.#worlds.get(report.world) ?? 0) + 1);
     if (report.violations.length === 0 && report.unconverged.length === 0) return undefined;
     const failure: Failure = {
       seed: report.seed,
-      replay: `npm run sim -- --replay ${report.seed}`,
+      replay: replayOf(report),
       messages: [
         ...report.violations.map(
           ({ invariant, atMs, message }) => `${invariant} at ${atMs.toFixed(3)} ms: ${message}`,
@@ -78,12 +78,17 @@ export class Batch {
       violations: this.#violations,
       unconverged: this.#unconverged,
       coverage: {
-        missing: this.#seeds >= coverageSeedsMin ? this.#coverage.missing(requiredCoverage) : [],
+        missing: this.#coverage.missing(coverageFor(this.#worlds)),
         counts: this.#coverage.toJSON(),
       },
       failures: this.#failures,
     };
   }
+}
+
+function replayOf({ seed, world }: SeedReport): string {
+  const which = world === worldOf(seed) ? '' : ` --world ${world}`;
+  return `npm run sim --${which} --replay ${seed}`;
 }
 
 /** True if the batch is clean: then the runner exits with 0. */

@@ -1,4 +1,4 @@
-import { mainGroup } from '../base/ids.ts';
+import { type GroupId, mainGroup } from '../base/ids.ts';
 import type { Node } from '../node/node.ts';
 import type { GroupHandle } from '../node/types.ts';
 import { ApplyChecker } from './checkers/apply-checker.ts';
@@ -22,11 +22,16 @@ export class ConsensusChecks {
   readonly #votes: VoteChecker;
   readonly #apply: ApplyChecker;
   readonly #digestEvery: number;
+  readonly #group: GroupId;
   #leaderChanges = 0;
 
-  /** @param digestEvery - the state is compared at multiples of this index; 1 for a cheap machine. */
-  constructor(judge: Judge, clusterSize: number, digestEvery: number) {
+  /**
+   * @param digestEvery - the state is compared at multiples of this index; 1 for a cheap machine.
+   * @param group - which group of the cluster; the scopes are those of `main`.
+   */
+  constructor(judge: Judge, clusterSize: number, digestEvery: number, group: GroupId = mainGroup) {
     this.#judge = judge;
+    this.#group = group;
     this.#digestEvery = digestEvery;
     this.#votes = new VoteChecker(judge);
     this.log = new LogChecker(judge, clusterSize, (term) => this.#votes.leaderOf(term));
@@ -56,7 +61,7 @@ export class ConsensusChecks {
   }
 
   started(name: string, process: SimulatedProcess, node: Node): void {
-    const group = node.group();
+    const group = node.group(this.#group);
     const life = `${name}/${process.life}`;
     let leaderTerm = 0;
     let commitIndex = 0;
@@ -99,7 +104,7 @@ export class ConsensusChecks {
   }
 
   #watchFrame(disk: string, from: string, to: string, frame: Uint8Array): void {
-    for (const message of observeFrame(frame)) {
+    for (const message of observeFrame(frame, this.#group)) {
       this.#votes.sent(disk, from, to, message);
       if (message.kind === 'appendEntriesReply' && message.success)
         this.log.acknowledged(from, message.index);
@@ -110,8 +115,8 @@ export class ConsensusChecks {
     disk.observe({
       onDurable: (_, writes) => {
         for (const write of writes) {
-          if (write.group !== mainGroup) continue;
-          const { hardState } = disk.group(mainGroup);
+          if (write.group !== this.#group) continue;
+          const { hardState } = disk.group(this.#group);
           const term = write.hardState?.currentTerm ?? hardState?.currentTerm ?? 0;
           if (hardState !== undefined) this.#votes.durable(diskName(disk), hardState);
           this.log.durable(disk.hostName, { truncateFrom: write.truncateFrom, entries: write.entries, term });

@@ -1,19 +1,17 @@
 import type { Node } from '../node/node.ts';
-import { Judge } from './checkers/judge.ts';
 import { ProposalChecker } from './checkers/proposal-checker.ts';
 import { ConsensusChecks } from './consensus-checks.ts';
 import { assembleConsensusNode, HashMachine } from './consensus-node.ts';
-import { Coverage } from './coverage.ts';
+import type { Coverage } from './coverage.ts';
 import { Nemesis } from './nemesis.ts';
 import type { Prng } from './prng.ts';
 import { ScopeUser } from './scope-user.ts';
 import type { SeedOptions, SeedReport } from './seed-report.ts';
-import { SimulatedCluster, type SimulatedMember } from './simulated-cluster.ts';
-import { SimulatedNetwork } from './simulated-network.ts';
+import { markOf, SimulatedCluster, type SimulatedMember } from './simulated-cluster.ts';
 import type { SimulatedProcess } from './simulated-process.ts';
 import { probeStability } from './stability-probe.ts';
-import { BusyLoopError, World } from './world.ts';
-import { markOf, reportOf } from './world-report.ts';
+import { Stage } from './stage.ts';
+import type { World } from './world.ts';
 
 /** Ten times the longest election timeout (L1). */
 const livenessMs = 20_000;
@@ -22,54 +20,43 @@ const calmMs = 8_000;
 
 /** Elections and the log under faults: real nodes over a machine that only hashes, and writers that propose to any node. */
 export class ConsensusWorld {
-  readonly #seed: number;
+  readonly #stage: Stage;
   readonly #world: World;
   readonly #random: Prng;
-  readonly #judge: Judge;
-  readonly #coverage = new Coverage();
+  readonly #coverage: Coverage;
   readonly #checks: ConsensusChecks;
   readonly #proposals: ProposalChecker;
   readonly #scopeUser: ScopeUser;
   readonly #cluster: SimulatedCluster;
   readonly #nemesis: Nemesis;
-  readonly #unconverged: string[] = [];
   readonly #writeEveryMs: number;
   #proposalCount = 0;
   #writes = true;
 
-  constructor(seed: number, { onLine }: SeedOptions = {}) {
-    this.#seed = seed;
-    this.#world = new World(seed);
-    if (onLine !== undefined) this.#world.trace.follow(onLine);
-    this.#random = this.#world.random.fork('consensus');
-    const size = this.#random.pick([1, 3, 3, 3, 5, 5]);
-    this.#judge = new Judge(() => this.#world.nowMs());
-    this.#judge.onViolation(({ invariant, message }) =>
-      this.#world.note(`VIOLATION ${invariant}: ${message}`),
-    );
-    this.#checks = new ConsensusChecks(this.#judge, size, 1);
-    this.#proposals = new ProposalChecker(this.#judge);
-    this.#scopeUser = new ScopeUser(this.#checks.scopes, this.#coverage, this.#random.fork('scopes'));
+  constructor(seed: number, options: SeedOptions = {}) {
+    this.#stage = new Stage('elections', seed, options);
+    const { world, random, coverage, judge } = this.#stage;
+    this.#world = world;
+    this.#random = random;
+    this.#coverage = coverage;
+    const size = random.pick([1, 3, 3, 3, 5, 5]);
+    this.#checks = new ConsensusChecks(judge, size, 1);
+    this.#proposals = new ProposalChecker(judge);
+    this.#scopeUser = new ScopeUser(this.#checks.scopes, coverage, random.fork('scopes'));
     this.#cluster = this.#makeCluster(size);
     this.#checks.watch(this.#cluster);
     this.#nemesis = new Nemesis({
       cluster: this.#cluster,
-      random: this.#random.fork('nemesis'),
-      coverage: this.#coverage,
+      random: random.fork('nemesis'),
+      coverage,
       onWiped: (name) => this.#checks.wiped(name),
     });
-    this.#writeEveryMs = this.#random.pick([20, 100, 400]);
-    this.#coverage.count(`size ${size}`);
+    this.#writeEveryMs = random.pick([20, 100, 400]);
+    coverage.count(`size ${size}`);
   }
 
-  async run(): Promise<SeedReport> {
-    try {
-      await this.#live();
-    } catch (error) {
-      if (!(error instanceof BusyLoopError)) throw error;
-      this.#judge.violated('R1', `a process runs without waiting: ${error.message}`);
-    }
-    return this.#report();
+  run(): Promise<SeedReport> {
+    return this.#stage.play(() => this.#live(), [this.#cluster]);
   }
 
   async #live(): Promise<void> {
@@ -88,14 +75,14 @@ export class ConsensusWorld {
   async #mustConverge(): Promise<void> {
     const deadlineMs = this.#world.nowMs() + livenessMs;
     await this.#world.run(deadlineMs, () => this.#hasLeader());
-    if (!this.#hasLeader()) this.#didNot('have a leader within 10 election timeouts (L1)');
+    if (!this.#hasLeader()) this.#stage.didNot('have a leader within 10 election timeouts (L1)');
     await this.#world.run(this.#world.nowMs() + 2_000);
     this.#writes = false;
     await this.#world.run(this.#world.nowMs() + 15_000, () => this.#isSettled());
-    if (!this.#isSettled()) this.#didNot(`settle (L1): ${this.#explainUnsettled()}`);
+    if (!this.#isSettled()) this.#stage.didNot(`settle (L1): ${this.#explainUnsettled()}`);
     const changes = this.#checks.leaderChanges;
     await this.#world.run(this.#world.nowMs() + calmMs);
-    if (this.#checks.leaderChanges !== changes) this.#didNot('keep its leader in calm weather (L2)');
+    if (this.#checks.leaderChanges !== changes) this.#stage.didNot('keep its leader in calm weather (L2)');
     const cost = await probeStability({
       cluster: this.#cluster,
       random: this.#random.fork('stability'),
@@ -103,14 +90,9 @@ export class ConsensusWorld {
       wiped: this.#nemesis.wiped,
       leaderChanges: () => this.#checks.leaderChanges,
     });
-    if (cost !== undefined) this.#didNot(cost);
+    if (cost !== undefined) this.#stage.didNot(cost);
     const pending = this.#proposals.finish();
-    if (pending > 0) this.#didNot(`answer ${pending} proposals`);
-  }
-
-  #didNot(what: string): void {
-    this.#world.note(`UNCONVERGED: the cluster did not ${what}`);
-    this.#unconverged.push(`the cluster did not ${what}`);
+    if (pending > 0) this.#stage.didNot(`answer ${pending} proposals`);
   }
 
   /** All members but one whose disk was replaced. */
@@ -135,10 +117,9 @@ export class ConsensusWorld {
   }
 
   #makeCluster(size: number): SimulatedCluster {
-    const network = new SimulatedNetwork(this.#world, this.#world.random.fork('network'));
     return new SimulatedCluster({
       world: this.#world,
-      network,
+      network: this.#stage.network,
       size,
       assemble: (ports, onBuilt) => {
         const machine = new HashMachine((id, index) => this.#proposals.applied(id, index));
@@ -149,7 +130,7 @@ export class ConsensusWorld {
           this.#checks.started(name, process, node);
           this.#scopeUser.run(name, process, node);
         },
-        onCrash: (name, error) => this.#judge.violated('R2', `${name} crashed: ${String(error)}`),
+        onCrash: (name, error) => this.#stage.crashed(name, error),
       },
     });
   }
@@ -192,16 +173,6 @@ export class ConsensusWorld {
     group.read((result) => {
       this.#coverage.count(`read ${result}`);
       if (result === 'ok') this.#proposals.readServed(name, answeredBefore, group.applied().index);
-    });
-  }
-
-  #report(): SeedReport {
-    return reportOf({
-      seed: this.#seed,
-      cluster: this.#cluster,
-      judge: this.#judge,
-      coverage: this.#coverage,
-      unconverged: this.#unconverged,
     });
   }
 }

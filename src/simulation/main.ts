@@ -4,28 +4,40 @@ import { fileURLToPath } from 'node:url';
 import { SystemClock } from '../system/system-clock.ts';
 import { parseArguments, type SimulationCommand, usage } from './arguments.ts';
 import { Batch, type BatchSummary, type Failure, isClean } from './batch.ts';
-import { runSeed, worldOf } from './run-seed.ts';
+import { runSeed } from './run-seed.ts';
 import type { SeedReport } from './seed-report.ts';
 import { SeedWorker } from './seed-worker.ts';
+import { type WorldName, worldOf } from './world-name.ts';
 
 const clock = new SystemClock();
 const processesMax = 8;
 const failuresShown = 10;
 const linesShown = 25;
 
+interface Task {
+  readonly seed: number;
+  readonly world: WorldName | undefined;
+}
+
 /** One process of a batch: takes a seed, hands back its report. */
 function work(): void {
   const worker = new SeedWorker(() => new Promise((resolve) => clock.soon(resolve)));
-  process.on('message', (seed: number) => {
-    void worker.run(seed).then((report) => process.send?.(report));
+  process.on('message', ({ seed, world }: Task) => {
+    void worker.run(seed, world).then((report) => process.send?.(report));
   });
 }
 
-async function runBatch({ from, seeds, json }: SimulationCommand & { type: 'batch' }): Promise<number> {
+async function runBatch({
+  from,
+  seeds,
+  json,
+  world,
+}: SimulationCommand & { type: 'batch' }): Promise<number> {
   const batch = new Batch();
   const startedMs = clock.monotonicMs();
   const isTerminal = process.stderr.isTTY === true;
-  await forEachSeed(from, seeds, (report) => {
+  const tasks = Array.from({ length: seeds }, (_, place) => ({ seed: from + place, world }));
+  await forEachSeed(tasks, (report) => {
     const failure = batch.add(report);
     if (failure !== undefined && batch.failureCount <= failuresShown)
       showFailure(failure, report, isTerminal);
@@ -39,15 +51,16 @@ async function runBatch({ from, seeds, json }: SimulationCommand & { type: 'batc
 }
 
 /** Gives seeds to as many processes as there are cores, and every report to `onReport`. */
-function forEachSeed(from: number, seeds: number, onReport: (report: SeedReport) => void): Promise<void> {
+function forEachSeed(tasks: readonly Task[], onReport: (report: SeedReport) => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    let next = from;
+    let next = 0;
     let running = 0;
     const feed = (child: ChildProcess): void => {
-      if (next < from + seeds) child.send(next++);
+      const task = tasks[next++];
+      if (task !== undefined) child.send(task);
       else child.disconnect();
     };
-    const count = Math.min(availableParallelism(), processesMax, seeds);
+    const count = Math.min(availableParallelism(), processesMax, tasks.length);
     for (let i = 0; i < count; i += 1) {
       const child = fork(fileURLToPath(import.meta.url), ['--worker']);
       running += 1;
@@ -65,9 +78,13 @@ function forEachSeed(from: number, seeds: number, onReport: (report: SeedReport)
   });
 }
 
-function showFailure({ seed, replay, messages }: Failure, { lines }: SeedReport, isTerminal: boolean): void {
+function showFailure(
+  { seed, replay, messages }: Failure,
+  { lines, world }: SeedReport,
+  isTerminal: boolean,
+): void {
   if (isTerminal) process.stderr.write('\r\x1b[K');
-  console.error(`\nseed ${seed} (world of ${worldOf(seed)}) failed; ${replay}`);
+  console.error(`\nseed ${seed} (world of ${world}) failed; ${replay}`);
   for (const message of messages.slice(0, failuresShown)) console.error(`  ${message}`);
   console.error('  the end of its transcript:');
   for (const line of lines.slice(-linesShown)) console.error(`  | ${line}`);
@@ -98,12 +115,12 @@ function showSummary({
 }
 
 /** Prints the transcript of both runs; they are the same, or determinism is broken. */
-async function replay(seed: number): Promise<number> {
+async function replay(seed: number, world: WorldName = worldOf(seed)): Promise<number> {
   const hashes: string[] = [];
   let failed = false;
   for (const run of ['first', 'second']) {
-    console.log(`--- seed ${seed}, world of ${worldOf(seed)}, ${run} run`);
-    const report = await runSeed(seed, { onLine: (line) => console.log(line) });
+    console.log(`--- seed ${seed}, world of ${world}, ${run} run`);
+    const report = await runSeed(seed, { world, onLine: (line) => console.log(line) });
     console.log(`--- ${report.steps} steps, trace ${report.traceHash}`);
     hashes.push(report.traceHash);
     failed = report.violations.length > 0 || report.unconverged.length > 0;
@@ -117,7 +134,7 @@ async function replay(seed: number): Promise<number> {
 
 async function main(argv: readonly string[]): Promise<number> {
   const command = parseArguments(argv);
-  if (command.type === 'replay') return replay(command.seed);
+  if (command.type === 'replay') return replay(command.seed, command.world);
   if (command.type === 'batch') return runBatch(command);
   console.log(usage);
   return 0;

@@ -32,6 +32,8 @@ export interface NemesisOptions {
   readonly coverage: Coverage;
   /** Called when a disk was replaced, before its node starts again. */
   readonly onWiped: (name: string) => void;
+  /** What may be drawn; everything unless given. */
+  readonly kinds?: readonly FaultKind[] | undefined;
 }
 
 /** Draws faults, one after the other and several at once, and takes all of them back in the end. */
@@ -48,13 +50,13 @@ export class Nemesis {
   #isActive = true;
   #wiped: string | undefined;
 
-  constructor({ cluster, random, coverage, onWiped }: NemesisOptions) {
+  constructor({ cluster, random, coverage, onWiped, kinds = faultKinds }: NemesisOptions) {
     this.#cluster = cluster;
     this.#random = random;
     this.#coverage = coverage;
     this.#onWiped = onWiped;
     // Few kinds, often, find more than all kinds at once: each seed has its own mixture.
-    const some = random.shuffled(faultKinds).slice(0, 1 + random.below(faultKinds.length));
+    const some = random.shuffled(kinds).slice(0, 1 + random.below(kinds.length));
     this.#kinds = random.chance(0.5) ? [...some, 'partition', 'partition'] : some;
     this.#meanIntervalMs = random.pick([200, 600, 1_500, 4_000]);
     this.#wires = new WireNemesis({

@@ -1,5 +1,6 @@
 import { runSeed } from './run-seed.ts';
 import type { SeedReport } from './seed-report.ts';
+import { type WorldName, worldOf } from './world-name.ts';
 
 /** Every so many seeds one is run twice (D1). */
 const twiceEvery = 100;
@@ -21,17 +22,17 @@ export class SeedWorker {
     process.on('warning', (warning) => this.#complain(`a warning: ${warning.message}`));
   }
 
-  async run(seed: number): Promise<SeedReport> {
-    const report = await this.#once(seed);
+  async run(seed: number, world: WorldName = worldOf(seed)): Promise<SeedReport> {
+    const report = await this.#once(seed, world);
     if (seed % twiceEvery !== 0) return report;
-    const again = await this.#once(seed);
+    const again = await this.#once(seed, world);
     if (again.traceHash === report.traceHash) return report;
     return complained(report, 'D1', `two runs differ: ${report.traceHash}, ${again.traceHash}`);
   }
 
-  async #once(seed: number): Promise<SeedReport> {
+  async #once(seed: number, world: WorldName): Promise<SeedReport> {
     this.#complaints = [];
-    const report = await runSeed(seed).catch((error: unknown) => broken(seed, error));
+    const report = await runSeed(seed, { world }).catch((error: unknown) => broken(seed, world, error));
     await this.#hostTurn();
     return this.#complaints.reduce((sum, complaint) => complained(sum, 'R2', complaint), report);
   }
@@ -45,9 +46,9 @@ function complained(report: SeedReport, invariant: string, message: string): See
   return { ...report, violations: [...report.violations, { invariant, atMs: 0, message }] };
 }
 
-function broken(seed: number, error: unknown): SeedReport {
+function broken(seed: number, world: WorldName, error: unknown): SeedReport {
   const violations = [{ invariant: 'R2', atMs: 0, message: `the run ended with ${textOf(error)}` }];
-  return { seed, steps: 0, violations, unconverged: [], coverage: {}, traceHash: '', lines: [] };
+  return { seed, world, steps: 0, violations, unconverged: [], coverage: {}, traceHash: '', lines: [] };
 }
 
 function textOf(reason: unknown): string {

@@ -1,4 +1,4 @@
-import { connectOver } from '../client/connect.ts';
+import { type ClientPorts, connectOver } from '../client/connect.ts';
 import type { QueueClient } from '../client/types.ts';
 import type { Prng } from './prng.ts';
 import { SimulatedEscrow } from './simulated-escrow.ts';
@@ -9,6 +9,9 @@ import type { World } from './world.ts';
 /** What a program does once its client is connected; it ends when its process does. */
 export type Program = (client: QueueClient, process: SimulatedProcess) => void;
 
+/** Connects the program of one process. */
+export type Connect = (ports: ClientPorts, process: SimulatedProcess) => Promise<QueueClient>;
+
 export interface SimulatedClientOptions {
   readonly world: World;
   readonly network: SimulatedNetwork;
@@ -18,6 +21,8 @@ export interface SimulatedClientOptions {
   readonly account: string;
   readonly secret: string;
   readonly endpoints: readonly string[];
+  /** How it connects; to one of the endpoints unless given. */
+  readonly connect?: Connect | undefined;
   readonly program: Program;
   readonly onCrash: (name: string, error: unknown) => void;
 }
@@ -63,14 +68,18 @@ export class SimulatedClient {
 
   #connect(process: SimulatedProcess): void {
     const { network, account, secret, endpoints, program } = this.#options;
+    const dial: Connect = (ports) =>
+      connectOver(ports, { endpoints, name: account, secret, timeoutMs: clientTimeoutMs });
+    const { connect = dial } = this.#options;
     const transport = network.transport(process, `sim://${this.name}/${process.life}`);
     const openEscrow = () => Promise.resolve(this.escrow.open(process));
-    connectOver(
-      { transport, clock: process, random: process.random, openEscrow },
-      { endpoints, name: account, secret, timeoutMs: clientTimeoutMs },
-    ).then(
+    connect({ transport, clock: process, random: process.random, openEscrow }, process).then(
       (client) => process.execute(() => program(client, process)),
-      () => process.after(connectAgainMs, () => this.#connect(process)),
+      (error: unknown) => {
+        const why = error instanceof Error ? error.message : String(error);
+        process.host.world.note(`${this.name} is not connected: ${why}`);
+        process.after(connectAgainMs, () => this.#connect(process));
+      },
     );
   }
 }

@@ -52,7 +52,12 @@ export class SimulatedMember<N extends Node = Node> {
 
   /** True while this node says that it leads. */
   get leads(): boolean {
-    return this.isUp && this.node?.group().view().role === 'leader';
+    return this.leadsGroup(mainGroup);
+  }
+
+  /** True while this node says that it leads the group. */
+  leadsGroup(group: string): boolean {
+    return this.isUp && this.node?.group(group).view().role === 'leader';
   }
 
   /** True once entry 1 is on this disk. */
@@ -74,17 +79,23 @@ export class SimulatedCluster<N extends Node = Node> {
     readonly world: World;
     readonly network: SimulatedNetwork;
     readonly size: number;
+    /** Follows the letter of each node, where a world has several clusters. */
+    readonly suffix?: string | undefined;
     readonly assemble: AssembleNode<N>;
     readonly observer: ClusterObserver<N>;
   }) {
     this.world = options.world;
     this.network = options.network;
-    this.#random = options.world.random.fork('cluster');
+    const { suffix = '' } = options;
+    this.#random = options.world.random.fork(`cluster${suffix}`);
     this.#assemble = options.assemble;
     this.#observer = options.observer;
-    this.members = Array.from({ length: options.size }, (_, place) => this.#machine(nodeName(place)));
-    this.network.isHostSilent = (host) =>
-      this.members.some((member) => member.name === host && !member.host.isUp);
+    this.members = Array.from({ length: options.size }, (_, place) =>
+      this.#machine(`${nodeName(place)}${suffix}`),
+    );
+    this.network.addSilence((host) =>
+      this.members.some((member) => member.name === host && !member.host.isUp),
+    );
   }
 
   get names(): readonly string[] {
@@ -98,10 +109,11 @@ export class SimulatedCluster<N extends Node = Node> {
   }
 
   /** The node with the highest term that says it leads. */
-  leader(): SimulatedMember<N> | undefined {
+  leader(group: string = mainGroup): SimulatedMember<N> | undefined {
     let best: SimulatedMember<N> | undefined;
     for (const member of this.members) {
-      if (member.leads && (best === undefined || termOf(member) > termOf(best))) best = member;
+      if (!member.leadsGroup(group)) continue;
+      if (best === undefined || termOf(member, group) > termOf(best, group)) best = member;
     }
     return best;
   }
@@ -163,7 +175,7 @@ export class SimulatedCluster<N extends Node = Node> {
 }
 
 export function addressOf(name: string): string {
-  return `sim://${name}`;
+  return `ws://${name}`;
 }
 
 /** `a`, `b`, `c`, ... */
@@ -171,8 +183,14 @@ export function nodeName(place: number): string {
   return String.fromCharCode('a'.charCodeAt(0) + place);
 }
 
-function termOf(member: SimulatedMember): number {
-  return member.node?.group().view().term ?? 0;
+/** Where a node stands: the last index it applied and the state there. */
+export function markOf(node: Node | undefined, name: string = mainGroup): string | undefined {
+  const group = node?.group(name);
+  return group === undefined ? undefined : `${group.applied().index} ${group.machine.digest()}`;
+}
+
+function termOf(member: SimulatedMember, group: string): number {
+  return member.node?.group(group).view().term ?? 0;
 }
 
 /** What a process logs goes into the trace. */

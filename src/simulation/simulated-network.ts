@@ -20,8 +20,6 @@ interface OpenPort {
 
 /** All wires of a world. Connections keep their order and lose nothing but by being cut, unless message faults are on. */
 export class SimulatedNetwork {
-  /** Set by the cluster: a machine without power answers nothing. */
-  isHostSilent: (host: string) => boolean = () => false;
   readonly #world: World;
   readonly #random: Prng;
   readonly #wires: Wires;
@@ -31,6 +29,7 @@ export class SimulatedNetwork {
   readonly #refusing = new Set<string>();
   readonly #links = new Set<SimulatedLink>();
   readonly #observers: FrameObserver[] = [];
+  readonly #silences: ((host: string) => boolean)[] = [];
   #refusedDials = 0;
   #connectionCount = 0;
 
@@ -48,6 +47,11 @@ export class SimulatedNetwork {
 
   observe(observer: FrameObserver): void {
     this.#observers.push(observer);
+  }
+
+  /** A machine for which one of these is true answers nothing: it has no power. */
+  addSilence(isSilent: (host: string) => boolean): void {
+    this.#silences.push(isSilent);
   }
 
   setProfile(profile: WireProfile): void {
@@ -229,7 +233,7 @@ export class SimulatedNetwork {
     const port = this.#ports.get(call.address);
     const host = hostOf(call.address);
     if (port === undefined || this.#refusing.has(host)) {
-      if (!this.isHostSilent(host)) this.#refuse(call);
+      if (!this.#silences.some((isSilent) => isSilent(host))) this.#refuse(call);
       return;
     }
     port.process.deliver(() => {
@@ -298,9 +302,9 @@ export class SimulatedNetwork {
   }
 }
 
-/** Addresses are `sim://host` or `sim://host/name`. */
+/** Addresses are `ws://host` for who listens, or `sim://host/name`. */
 export function hostOf(address: string): string {
-  return address.slice('sim://'.length).split('/')[0]!;
+  return address.split('/')[2] ?? '';
 }
 
 function isBetween(link: SimulatedLink, a: string, b: string): boolean {

@@ -2,11 +2,11 @@ import type { QueueClient } from '../client/types.ts';
 import { AuthorizationServer } from './authorization-server.ts';
 import { AnswerChecker } from './checkers/answer-checker.ts';
 import { EscrowChecker } from './checkers/escrow-checker.ts';
-import { Judge } from './checkers/judge.ts';
+import type { Judge } from './checkers/judge.ts';
 import { QueueHistory } from './checkers/queue-history.ts';
 import { ClientNemesis } from './client-nemesis.ts';
 import { ConsensusChecks } from './consensus-checks.ts';
-import { Coverage } from './coverage.ts';
+import type { Coverage } from './coverage.ts';
 import { frontEnd } from './front-end.ts';
 import { driftBound, Nemesis } from './nemesis.ts';
 import type { Prng } from './prng.ts';
@@ -15,13 +15,13 @@ import { ScopeUser } from './scope-user.ts';
 import type { SeedOptions, SeedReport } from './seed-report.ts';
 import { jobIds, jobsOf, type Shop, tokenIds, tokenIn, tokensOf } from './shop.ts';
 import { type Program, SimulatedClient } from './simulated-client.ts';
-import { addressOf, SimulatedCluster, type SimulatedMember } from './simulated-cluster.ts';
-import { SimulatedNetwork } from './simulated-network.ts';
+import { addressOf, markOf, SimulatedCluster, type SimulatedMember } from './simulated-cluster.ts';
+import type { SimulatedNetwork } from './simulated-network.ts';
 import { probeStability } from './stability-probe.ts';
+import { Stage } from './stage.ts';
 import { type AccountName, assembleTokenNode, clientSecrets, configureQueues } from './token-node.ts';
 import { jobber, updater } from './workers.ts';
-import { BusyLoopError, World } from './world.ts';
-import { markOf, reportOf } from './world-report.ts';
+import type { World } from './world.ts';
 
 const livenessMs = 20_000;
 const settleMs = 40_000;
@@ -35,11 +35,11 @@ const digestEvery = 16;
 
 /** The whole of the first slice: nodes, queue, gateways, front ends, updaters and a provider, under faults. */
 export class TokenWorld {
-  readonly #seed: number;
+  readonly #stage: Stage;
   readonly #world: World;
   readonly #random: Prng;
   readonly #judge: Judge;
-  readonly #coverage = new Coverage();
+  readonly #coverage: Coverage;
   readonly #checks: ConsensusChecks;
   readonly #scopeUser: ScopeUser;
   readonly #network: SimulatedNetwork;
@@ -49,25 +49,22 @@ export class TokenWorld {
   readonly #shop: Shop;
   readonly #clients: readonly SimulatedClient[];
   readonly #updaters = new Map<string, SimulatedClient>();
-  readonly #unconverged: string[] = [];
   /** Longer than a whole run, so that every answer must be stored; or short, so that tokens are tried again. */
   readonly #suspectMs: number;
 
-  constructor(seed: number, { onLine }: SeedOptions = {}) {
-    this.#seed = seed;
-    this.#world = new World(seed);
-    if (onLine !== undefined) this.#world.trace.follow(onLine);
-    this.#random = this.#world.random.fork('tokens');
-    const size = this.#random.pick([1, 3, 3, 3, 5]);
-    this.#coverage.count(`size ${size}`);
-    this.#suspectMs = this.#random.pick([8_000, 120_000]);
-    this.#judge = new Judge(() => this.#world.nowMs());
-    this.#judge.onViolation(({ invariant, message }) =>
-      this.#world.note(`VIOLATION ${invariant}: ${message}`),
-    );
-    this.#checks = new ConsensusChecks(this.#judge, size, digestEvery);
-    this.#scopeUser = new ScopeUser(this.#checks.scopes, this.#coverage, this.#random.fork('scopes'));
-    this.#network = new SimulatedNetwork(this.#world, this.#world.random.fork('network'));
+  constructor(seed: number, options: SeedOptions = {}) {
+    this.#stage = new Stage('tokens', seed, options);
+    const { world, random, judge, coverage, network } = this.#stage;
+    this.#world = world;
+    this.#random = random;
+    this.#judge = judge;
+    this.#coverage = coverage;
+    this.#network = network;
+    const size = random.pick([1, 3, 3, 3, 5]);
+    coverage.count(`size ${size}`);
+    this.#suspectMs = random.pick([8_000, 120_000]);
+    this.#checks = new ConsensusChecks(judge, size, digestEvery);
+    this.#scopeUser = new ScopeUser(this.#checks.scopes, coverage, random.fork('scopes'));
     this.#cluster = this.#makeCluster(size);
     this.#checks.watch(this.#cluster);
     this.#watchFrames();
@@ -85,14 +82,15 @@ export class TokenWorld {
     this.#clientNemesis = this.#makeClientNemesis();
   }
 
-  async run(): Promise<SeedReport> {
-    try {
-      await this.#live();
-    } catch (error) {
-      if (!(error instanceof BusyLoopError)) throw error;
-      this.#judge.violated('R1', `a process runs without waiting: ${error.message}`);
-    }
-    return this.#report();
+  run(): Promise<SeedReport> {
+    return this.#stage.play(
+      () => this.#live(),
+      [this.#cluster],
+      () => {
+        for (const [name, times] of this.#shop.provider.faultCounts())
+          this.#coverage.count(`provider ${name}`, times);
+      },
+    );
   }
 
   async #live(): Promise<void> {
@@ -121,16 +119,16 @@ export class TokenWorld {
   /** L1 and L2. */
   async #converges(): Promise<boolean> {
     await this.#world.run(this.#world.nowMs() + livenessMs, () => this.#hasLeader());
-    if (!this.#hasLeader()) return this.#didNot('have a leader within 10 election timeouts (L1)');
+    if (!this.#hasLeader()) return this.#stage.didNot('have a leader within 10 election timeouts (L1)');
     await this.#world.run(this.#world.nowMs() + 3_000);
     this.#world.note('--- nothing new is begun');
     this.#shop.isOpen = false;
     for (const close of this.#shop.closers) close();
     await this.#world.run(this.#world.nowMs() + settleMs, () => this.#isSettled());
-    if (!this.#isSettled()) return this.#didNot(`settle (L1): ${this.#explainUnsettled()}`);
+    if (!this.#isSettled()) return this.#stage.didNot(`settle (L1): ${this.#explainUnsettled()}`);
     const changes = this.#checks.leaderChanges;
     await this.#world.run(this.#world.nowMs() + calmMs);
-    if (this.#checks.leaderChanges !== changes) this.#didNot('keep its leader in calm weather (L2)');
+    if (this.#checks.leaderChanges !== changes) this.#stage.didNot('keep its leader in calm weather (L2)');
     return true;
   }
 
@@ -142,12 +140,12 @@ export class TokenWorld {
         () => {
           isDone = true;
         },
-        (error: unknown) => this.#didNot(`answer the auditor: ${String(error)}`),
+        (error: unknown) => this.#stage.didNot(`answer the auditor: ${String(error)}`),
       );
     });
     auditor.start();
     await this.#world.run(this.#world.nowMs() + 20_000, () => isDone);
-    if (!isDone) this.#didNot('answer the auditor');
+    if (!isDone) this.#stage.didNot('answer the auditor');
     const probe = new ReleaseProbe({
       world: this.#world,
       cluster: this.#cluster,
@@ -165,7 +163,7 @@ export class TokenWorld {
       wiped: this.#nemesis.wiped,
       leaderChanges: () => this.#checks.leaderChanges,
     });
-    if (cost !== undefined) this.#didNot(cost);
+    if (cost !== undefined) this.#stage.didNot(cost);
   }
 
   async #readAll(client: QueueClient): Promise<void> {
@@ -189,12 +187,6 @@ export class TokenWorld {
     this.#coverage.count('reached A1 stored');
     if (stored !== newest)
       this.#judge.violated('A1', `${id} holds ${stored}, the provider issued ${newest} and was heard`);
-  }
-
-  #didNot(what: string): false {
-    this.#world.note(`UNCONVERGED: the cluster did not ${what}`);
-    this.#unconverged.push(`the cluster did not ${what}`);
-    return false;
   }
 
   #healthy(): readonly SimulatedMember[] {
@@ -236,7 +228,7 @@ export class TokenWorld {
           this.#checks.started(name, process, node);
           this.#scopeUser.run(name, process, node);
         },
-        onCrash: (name, error) => this.#crashed(name, error),
+        onCrash: (name, error) => this.#stage.crashed(name, error),
       },
     });
   }
@@ -288,12 +280,8 @@ export class TokenWorld {
       secret: clientSecrets[account],
       endpoints: this.#cluster.names.map(addressOf),
       program,
-      onCrash: (crashed, error) => this.#crashed(crashed, error),
+      onCrash: (crashed, error) => this.#stage.crashed(crashed, error),
     });
-  }
-
-  #crashed(name: string, error: unknown): void {
-    this.#judge.violated('R2', `${name} crashed: ${error instanceof Error ? error.stack : String(error)}`);
   }
 
   #makeNemesis(): Nemesis {
@@ -314,18 +302,6 @@ export class TokenWorld {
       clients: this.#clients,
       nodes: this.#cluster.names,
       provider: this.#shop.provider,
-    });
-  }
-
-  #report(): SeedReport {
-    for (const [name, times] of this.#shop.provider.faultCounts())
-      this.#coverage.count(`provider ${name}`, times);
-    return reportOf({
-      seed: this.#seed,
-      cluster: this.#cluster,
-      judge: this.#judge,
-      coverage: this.#coverage,
-      unconverged: this.#unconverged,
     });
   }
 }

@@ -30,10 +30,10 @@ export type MessageKind = (typeof kinds)[number];
 
 const codec = msgpack.createCodec({});
 
-/** @returns the Raft messages of a peer frame that was sent after the handshake. */
-export function observeFrame(frame: Uint8Array): readonly ObservedMessage[] {
+/** @returns the Raft messages of one group in a peer frame that was sent after the handshake. */
+export function observeFrame(frame: Uint8Array, group = 'main'): readonly ObservedMessage[] {
   return itemsOf(frame).flatMap((item) => {
-    if (!Array.isArray(item) || !Array.isArray(item[1])) return [];
+    if (!Array.isArray(item) || item[0] !== group || !Array.isArray(item[1])) return [];
     return [observe(item[1])];
   });
 }
