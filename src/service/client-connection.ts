@@ -7,7 +7,7 @@ import { blankHeader, type ClientHeader, encodeFrame, type FrameKind } from '../
 import type { Answer } from './answers.ts';
 
 /** What a link may have under way before it is read no further. */
-interface LinkBounds {
+export interface LinkBounds {
   readonly requests: number;
   /** Takes that wait for a task: they do not stop the reading, but there are no more than these. */
   readonly waits: number;
@@ -17,9 +17,14 @@ interface LinkBounds {
 }
 
 const mib: number = 1024 * 1024;
-const oneClient: LinkBounds = { requests: 2_048, waits: 2_048, requestBytes: 64 * mib, queuedBytes: 4 * mib };
+export const oneClient: LinkBounds = {
+  requests: 2_048,
+  waits: 2_048,
+  requestBytes: 64 * mib,
+  queuedBytes: 4 * mib,
+};
 /** A link of a proxy carries the requests of all its clients; a router has at most 10,000 under way per shard. */
-const manyClients: LinkBounds = {
+export const manyClients: LinkBounds = {
   requests: 16_384,
   waits: 32_768,
   requestBytes: 64 * mib,

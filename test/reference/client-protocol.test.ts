@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { backlogMax, windowMax } from '../../src/client/request-window.ts';
+import { permissions } from '../../src/mesh/types.ts';
 import { queueLimits } from '../../src/queue/limits.ts';
+import { manyClients, oneClient, sessionsPerLinkMax } from '../../src/service/client-connection.ts';
 import { serviceRefusals } from '../../src/wire/client-frame.ts';
 import {
   clientHeaderBytes,
@@ -10,7 +12,10 @@ import {
   frameKinds,
   hopsMax,
 } from '../../src/wire/client-header.ts';
+import { missingPermission } from '../../src/wire/operation-permissions.ts';
 import { operationCodes } from '../../src/wire/queue-operation.ts';
+
+type OperationType = keyof typeof operationCodes;
 
 const page = readFileSync(new URL('../../docs/reference/client-protocol.md', import.meta.url), 'utf8');
 
@@ -50,11 +55,37 @@ describe('docs/reference/client-protocol.md', () => {
     expect(pairs('operation')).toEqual(Object.entries(operationCodes));
   });
 
+  it('says which answers name another place, and what each operation needs', () => {
+    expect(table('answer').map(([name]) => name)).toEqual(['notLeader', 'wrongShard', 'frozen']);
+    for (const [name = '', , , needs = ''] of table('operation')) {
+      const named = permissions.filter((each) => needs.includes(each));
+      const type = Object.keys(operationCodes).find((each): each is OperationType => each === name);
+      if (type === undefined) throw new Error(`${name} is no operation`);
+      for (const each of permissions) {
+        expect(missingPermission(new Set([each]), type) === undefined, `${name} with ${each}`).toBe(
+          named.includes(each),
+        );
+      }
+    }
+  });
+
   it('has the bounds of the code', () => {
     const values = table('bound').map(([, value]) => value);
     const known = [windowMax, backlogMax, queueLimits.payloadBytesMax].map((value) =>
       value.toLocaleString('en-US'),
     );
     expect(values).toEqual(expect.arrayContaining(known));
+    const ofLinks = (bound: string): string | undefined =>
+      table('bound').find(([name]) => name?.startsWith(bound))?.[1];
+    const mib = (bytes: number): string => `${bytes / 1024 / 1024} MiB`;
+    expect(ofLinks('requests under way per link before')).toBe(oneClient.requests.toLocaleString('en-US'));
+    expect(ofLinks('requests under way per link of a proxy')).toBe(
+      manyClients.requests.toLocaleString('en-US'),
+    );
+    expect(ofLinks('takes that wait')).toBe(manyClients.waits.toLocaleString('en-US'));
+    expect(ofLinks('bytes not taken by a client')).toBe(mib(oneClient.queuedBytes));
+    expect(ofLinks('bytes not taken by a proxy')).toBe(mib(manyClients.queuedBytes));
+    expect(ofLinks('bytes of requests')).toBe(mib(manyClients.requestBytes));
+    expect(ofLinks('sessions per link')).toBe(`${sessionsPerLinkMax}`);
   });
 });
