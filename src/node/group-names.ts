@@ -1,7 +1,7 @@
 import { InvalidOptionError } from '../base/errors.ts';
 import { type GroupId, groupId, isName, mainGroup } from '../base/ids.ts';
+import { requireThat, textOf } from '../base/option-checks.ts';
 import { clashOf } from '../mesh/group-hellos.ts';
-import { requireThat, textOf } from './option-checks.ts';
 
 /** So many groups a node hosts at most, `main` included. */
 export const groupsMax = 64;

@@ -1,1 +1,0 @@
-export { checkKeys, requireThat, textOf } from '../base/option-checks.ts';
