@@ -1,10 +1,11 @@
 import { benchFailover } from './failover.ts';
 import { parseBenchOptions } from './options.ts';
 import { benchQueue } from './queue.ts';
+import { benchRoute } from './route.ts';
 import { benchWrite } from './write.ts';
 
-/** `npm run bench -- failover|write|queue [--json] [--rounds N] [--seconds N]`: one question per bench, each beside its yardstick. */
-const benches = { failover: benchFailover, write: benchWrite, queue: benchQueue };
+/** `npm run bench -- failover|write|queue|route [--json] [--rounds N] [--seconds N]`: one question per bench, each beside its yardstick. */
+const benches = { failover: benchFailover, write: benchWrite, queue: benchQueue, route: benchRoute };
 
 const options = (() => {
   try {

@@ -1,5 +1,7 @@
+const benchNames = ['failover', 'write', 'queue', 'route'] as const;
+
 export interface BenchOptions {
-  readonly bench: 'failover' | 'write' | 'queue';
+  readonly bench: (typeof benchNames)[number];
   readonly json: boolean;
   /** How often a thing that happens once is repeated. */
   readonly rounds: number;
@@ -13,13 +15,13 @@ export interface BenchResult {
   readonly json: object;
 }
 
-const usage = 'usage: npm run bench -- failover|write|queue [--json] [--rounds N] [--seconds N]';
+const usage = `usage: npm run bench -- ${benchNames.join('|')} [--json] [--rounds N] [--seconds N]`;
 
 /** @throws Error with a sentence for a person. */
 export function parseBenchOptions(args: readonly string[]): BenchOptions {
-  const [bench, ...rest] = args;
-  if (bench !== 'failover' && bench !== 'write' && bench !== 'queue')
-    throw new Error(`which bench? ${usage}`);
+  const [first, ...rest] = args;
+  const bench = benchNames.find((name) => name === first);
+  if (bench === undefined) throw new Error(`which bench? ${usage}`);
   let json = false;
   let rounds = 15;
   let seconds = 5;

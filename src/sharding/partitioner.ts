@@ -1,5 +1,5 @@
 import { InvalidArgumentError, TooLargeError } from '../base/errors.ts';
-import { asciiCrc32, crc32, tarantoolCrc32 } from './crc32.ts';
+import { asciiCrc32, crc32, tarantoolCrc32, tarantoolTextCrc32, textCrc32 } from './crc32.ts';
 import { jumpHash } from './jump.ts';
 import { sumbur, sumburShardsMax } from './sumbur.ts';
 import { type Partition, type PartitionerName, partitionerNames } from './types.ts';
@@ -60,40 +60,66 @@ function functionOf(partitioner: PartitionerName, count: number): BucketOf {
     case 'jump':
       return (key) => jumpHash(keyCrc32(key), count);
     case 'tarantoolGuava':
-      return (key) => jumpHash(tarantoolCrc32(bytesOf(key)), count);
+      return (key) => jumpHash(tarantoolKeyCrc32(key), count);
   }
 }
 
 const open = 0x7b;
 const close = 0x7d;
-const encoder = new TextEncoder();
 
 function keyCrc32(key: string | Uint8Array): number {
-  if (typeof key === 'string' && key !== '' && key.length <= keyBytesMax) {
-    const crc = asciiCrc32(key, 0, key.length);
-    if (crc >= 0) return crc;
-  }
-  return crc32(bytesOf(key));
+  if (typeof key !== 'string') return crc32(checkedBytes(key));
+  const crc = key.length <= keyBytesMax && key !== '' ? asciiCrc32(key, 0, key.length) : -1;
+  return crc >= 0 ? crc : textCrc32(checkedText(key), 0, key.length);
+}
+
+function tarantoolKeyCrc32(key: string | Uint8Array): number {
+  return typeof key === 'string' ? tarantoolTextCrc32(checkedText(key)) : tarantoolCrc32(checkedBytes(key));
 }
 
 /** The CRC-32 of the key's tag if it has one: what stands between the first `{` and the next `}`, unless that is nothing. */
 function taggedCrc32(key: string | Uint8Array): number {
-  if (typeof key === 'string' && !key.includes('{')) return keyCrc32(key);
-  const bytes = bytesOf(key);
-  const from = bytes.indexOf(open) + 1;
-  const to = from === 0 ? -1 : bytes.indexOf(close, from);
-  return to > from ? crc32(bytes, from, to) : crc32(bytes);
+  if (typeof key !== 'string') return taggedBytesCrc32(checkedBytes(key));
+  const from = key.indexOf('{') + 1;
+  if (from === 0) return keyCrc32(key);
+  const to = checkedText(key).indexOf('}', from);
+  if (to <= from) return keyCrc32(key);
+  const crc = asciiCrc32(key, from, to);
+  return crc >= 0 ? crc : textCrc32(key, from, to);
 }
 
-/** The bytes of a key, which is checked. */
-function bytesOf(key: unknown): Uint8Array {
-  if (typeof key !== 'string' && !(key instanceof Uint8Array))
-    throw new InvalidArgumentError('a key must be a string or a Uint8Array');
-  if (key.length === 0) throw new InvalidArgumentError('a key must have at least one byte');
-  if (typeof key === 'string' && key.length <= keyBytesMax && /\p{Surrogate}/u.test(key))
-    throw new InvalidArgumentError('a key must be well-formed text: it holds half a surrogate pair');
-  const bytes = typeof key === 'string' && key.length <= keyBytesMax ? encoder.encode(key) : key;
-  if (bytes.length > keyBytesMax || typeof bytes === 'string')
-    throw new TooLargeError(`a key has at most ${keyBytesMax} bytes in UTF-8`);
+function taggedBytesCrc32(key: Uint8Array): number {
+  const from = key.indexOf(open) + 1;
+  const to = from === 0 ? -1 : key.indexOf(close, from);
+  return to > from ? crc32(key, from, to) : crc32(key);
+}
+
+function checkedBytes(key: unknown): Uint8Array {
+  if (!(key instanceof Uint8Array)) throw new InvalidArgumentError('a key must be a string or a Uint8Array');
+  checkLength(key.length);
+  return key;
+}
+
+function checkedText(key: string): string {
+  checkLength(key.length > keyBytesMax ? key.length : utf8BytesOf(key));
+  return key;
+}
+
+function checkLength(bytes: number): void {
+  if (bytes === 0) throw new InvalidArgumentError('a key must have at least one byte');
+  if (bytes > keyBytesMax) throw new TooLargeError(`a key has at most ${keyBytesMax} bytes in UTF-8`);
+}
+
+function utf8BytesOf(text: string): number {
+  let bytes = text.length;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < 0x80) continue;
+    bytes += code < 0x800 ? 1 : 2;
+    if (code < 0xd800 || code > 0xdfff) continue;
+    const next = text.charCodeAt(++at);
+    if (code > 0xdbff || !(next >= 0xdc00 && next <= 0xdfff))
+      throw new InvalidArgumentError('a key must be well-formed text: it holds half a surrogate pair');
+  }
   return bytes;
 }
