@@ -13,8 +13,8 @@ export type Verdict =
   | { readonly type: 'ended'; readonly end: CallEnd }
   /** This attempt did nothing, or nobody knows: sent again under the same id. */
   | { readonly type: 'again'; readonly isUnknown: boolean; readonly afterMs: number }
-  /** It did nothing, and must be sent by this version of the map; only the client knows that it is still unanswered. */
-  | { readonly type: 'redirected'; readonly mapVersion: number; readonly afterMs: number }
+  /** It did nothing. By a newer version of the map it may; only the client, who knows that it is still unanswered, may raise that. */
+  | { readonly type: 'redirected'; readonly owner: string | undefined; readonly version: number }
   /** It did nothing because the session was over: sent again under another id. */
   | { readonly type: 'sessionOver' }
   /** It did nothing because the client is not known there. */
@@ -23,8 +23,6 @@ export type Verdict =
 
 const unknownRetryMs = 50;
 const busyRetryMs = 100;
-/** Between two attempts by one version of the map. */
-const redirectRetryMs = 20;
 /** How often a call may start again under another id because its session was over. */
 const restartsMax = 5;
 
@@ -70,11 +68,8 @@ function judgeRefused(call: Call, body: Buffer): Verdict {
 
 /** A router has tried what it may: never to raise the version that the client has put into the frame. */
 function judgeRedirect(call: Call, kind: 'wrongShard' | 'frozen', { owner, version }: RedirectBody): Verdict {
-  const { shard, mapVersion } = call.place;
-  if (shard !== wholeCluster) {
-    const afterMs = version > mapVersion ? 0 : redirectRetryMs;
-    return { type: 'redirected', mapVersion: Math.max(mapVersion, version), afterMs };
-  }
+  if (call.place.shard !== wholeCluster)
+    return { type: 'redirected', owner: kind === 'frozen' ? undefined : owner, version };
   const error =
     kind === 'frozen'
       ? new FrozenError('the bucket of this key is between two owners')

@@ -36,6 +36,8 @@ export interface StreamDeps {
   /** The cluster has forgotten the client; the call did nothing and goes on under a new identity. */
   readonly carry: (call: Call) => void;
   readonly start: (spec: CallSpec) => void;
+  /** A shard has told who owns the call's bucket. @returns true if it spoke of itself. */
+  readonly told: (call: Call, by: number, owner: string | undefined, version: number) => boolean;
 }
 
 /** An expired client waits for the answers of shards that still know it. */
@@ -44,6 +46,8 @@ type Memory = 'known' | 'forgetting' | 'forgotten';
 /** Requests whose outcome is unknown can be asked about for so long. */
 const keptForMs = 600_000;
 const strangerRetryMs = 50;
+/** Between two attempts by one version of the map. */
+const redirectRetryMs = 20;
 const nothing = new Uint8Array(0);
 
 /**
@@ -141,9 +145,7 @@ export class RequestStream {
         this.#retryAt(call, nowMs + verdict.afterMs);
         break;
       case 'redirected':
-        call.place = { ...call.place, mapVersion: verdict.mapVersion };
-        this.#retryAt(call, nowMs + verdict.afterMs);
-        if (verdict.afterMs === 0 && this.#canSend(call)) this.#transmit(call);
+        this.#onRedirect(call, header.group, verdict.owner, verdict.version);
         break;
       case 'sessionOver':
         this.#forget(call);
@@ -238,6 +240,19 @@ export class RequestStream {
     if (call.isOrphan && end.type === 'result' && end.result.type === 'taken')
       for (const task of end.result.tasks) this.#deps.start(giveBack(call.spec.queue, task, nowMs));
     finish(call, end);
+  }
+
+  /** The owner itself says by which version it owns the bucket; anybody else's word may be ahead of the owner's log. */
+  #onRedirect(call: Call, by: number, owner: string | undefined, version: number): void {
+    const { place } = call;
+    const nowMs = this.#deps.clock.monotonicMs();
+    if (!this.#deps.told(call, by, owner, version) || version <= place.mapVersion) {
+      this.#retryAt(call, nowMs + redirectRetryMs);
+      return;
+    }
+    call.place = { ...place, mapVersion: version };
+    this.#retryAt(call, nowMs);
+    if (this.#canSend(call)) this.#transmit(call);
   }
 
   /** This attempt did nothing; but an earlier one may have, before the client was forgotten. */

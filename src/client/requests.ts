@@ -63,6 +63,8 @@ export class Requests {
         this.#carried.push(call);
       },
       start: (spec) => this.start(spec),
+      told: ({ spec, place }, by, owner, version) =>
+        this.#routes?.ofQueue(spec.queue).told(place.bucket, by, owner, version) ?? false,
     };
   }
 

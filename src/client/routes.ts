@@ -9,6 +9,7 @@ export interface Place {
   /** The number of the shard; 0 without shards. */
   readonly shard: number;
   readonly bucket: number;
+  /** By which version of the map it is sent: one that the log of the bucket's group is known to hold. */
   readonly mapVersion: number;
 }
 
@@ -28,6 +29,12 @@ export interface QueueRoutes {
   ofKey(key: string): Place;
   /** A call on a whole shard. */
   ofShard(number: number): Place;
+  /**
+   * A shard has told who owns a bucket as of a version of the map.
+   *
+   * @returns true if it spoke of itself: then its log holds that version, and requests may be sent by it.
+   */
+  told(bucket: number, by: number, owner: string | undefined, version: number): boolean;
 }
 
 /** What a client knows of shards. Immutable; a change of the map makes another. */
@@ -50,6 +57,7 @@ const unshardedQueue: QueueRoutes = {
   shards: [{ name: 'main', number: wholeCluster }],
   ofKey: () => everywhere,
   ofShard: () => everywhere,
+  told: () => false,
 };
 
 /** A client that talks to a node: one group serves every key. */
@@ -60,6 +68,23 @@ export const unsharded: Routes = {
   ofQueue: () => unshardedQueue,
 };
 
+/**
+ * The map versions by which owners have told that they own a bucket. A table is only what somebody loaded: a copy of a request
+ * that is sent by a version which no log holds yet could run after its twin, once one does. Every owner of a bucket that never
+ * moved takes the first version; another says once which it wants.
+ */
+export class ToldVersions {
+  readonly #byNamespace = new Map<string, Map<number, number>>();
+
+  of(namespace: string): Map<number, number> {
+    const known = this.#byNamespace.get(namespace) ?? new Map<number, number>();
+    this.#byNamespace.set(namespace, known);
+    return known;
+  }
+}
+
+const firstVersion = 1;
+
 /** The routes of a pushed table. */
 export class ShardRoutes implements Routes {
   readonly version: number;
@@ -67,9 +92,11 @@ export class ShardRoutes implements Routes {
   readonly #namespaces: ReadonlyMap<string, NamespaceRoutes>;
 
   /** @throws ProtocolError unless every bucket of every namespace has one of its shards. */
-  constructor(table: ShardTable) {
+  constructor(table: ShardTable, told: ToldVersions) {
     this.version = table.version;
-    this.#namespaces = new Map(table.namespaces.map((each) => [each.namespace, new NamespaceRoutes(each)]));
+    this.#namespaces = new Map(
+      table.namespaces.map((each) => [each.namespace, new NamespaceRoutes(each, told.of(each.namespace))]),
+    );
   }
 
   has(queue: string): boolean {
@@ -95,8 +122,10 @@ class NamespaceRoutes implements QueueRoutes {
   readonly shards: readonly ShardRef[];
   readonly #partitioner: Partitioner;
   readonly #owners: Uint16Array;
+  readonly #told: Map<number, number>;
 
-  constructor(table: NamespaceTable) {
+  constructor(table: NamespaceTable, told: Map<number, number>) {
+    this.#told = told;
     this.namespace = table.namespace;
     this.mapVersion = table.version;
     this.shards = table.shards;
@@ -106,7 +135,13 @@ class NamespaceRoutes implements QueueRoutes {
 
   ofKey(key: string): Place {
     const bucket = this.#partitioner.bucketOf(key);
-    return { shard: this.#owners[bucket]!, bucket, mapVersion: this.mapVersion };
+    return { shard: this.#owners[bucket]!, bucket, mapVersion: this.#told.get(bucket) ?? firstVersion };
+  }
+
+  told(bucket: number, by: number, owner: string | undefined, version: number): boolean {
+    if (owner === undefined || this.shards.find(({ number }) => number === by)?.name !== owner) return false;
+    if (version > (this.#told.get(bucket) ?? firstVersion)) this.#told.set(bucket, version);
+    return true;
   }
 
   ofShard(number: number): Place {

@@ -10,7 +10,7 @@ import { Connection, type OpenChannel } from './connection.ts';
 import { attachCorrelation } from './correlations.ts';
 import { type Identity, mintIdentity } from './identity.ts';
 import { LinkPatience } from './link-patience.ts';
-import { type Routes, ShardRoutes, unsharded, wholeCluster } from './routes.ts';
+import { type Routes, ShardRoutes, ToldVersions, unsharded, wholeCluster } from './routes.ts';
 import { attachWithinMs, ShardSession } from './shard-session.ts';
 
 export interface SessionLinkDeps {
@@ -55,6 +55,7 @@ export class SessionLink {
   readonly #sessions = new Map<number, ShardSession>();
   readonly #patience = new LinkPatience();
   readonly #queues = new Set<string>();
+  readonly #told = new ToldVersions();
   #identity: Identity;
   #workerId = '';
   #routes: Routes | undefined;
@@ -166,7 +167,7 @@ export class SessionLink {
       if (asked !== undefined) this.#onAttachAnswer(asked, header, body);
     } else if (header.kind === 'leader')
       this.#onLeader(header.group, readLeader(body).leaderId !== undefined);
-    else if (header.kind === 'shards') this.#onTable(new ShardRoutes(readShardTable(body)));
+    else if (header.kind === 'shards') this.#onTable(new ShardRoutes(readShardTable(body), this.#told));
     else if (header.kind === 'sessionEnded') {
       if (readSessionEnded(body) === this.#identity.session) this.reattach(header.group);
     } else this.#events.frame(header, body);
