@@ -7,6 +7,7 @@ export {
   DirectoryLockedError,
   DirectoryMismatchError,
   ForbiddenError,
+  FrozenError,
   HandshakeRefusedError,
   InvalidArgumentError,
   InvalidOptionError,
@@ -15,6 +16,7 @@ export {
   LeadershipLostError,
   LogCorruptError,
   LogFullError,
+  NeverAppliedError,
   NodeFailedError,
   NotLeaderError,
   type Outcome,
@@ -26,8 +28,11 @@ export {
   StorageFailedError,
   TaskNotFoundError,
   TooLargeError,
+  TooManyHopsError,
   TransferFailedError,
+  UnknownGroupError,
   UnknownOutcomeError,
+  WrongShardError,
 } from './base/errors.ts';
 export { json } from './client/codec.ts';
 export type {

@@ -222,7 +222,7 @@ export class WrongShardError extends RaftsmanError {
   readonly version: number;
 
   constructor(owner: string | undefined, version: number) {
-    super(`the key belongs to ${owner ?? 'another shard'} as of map version ${version}`);
+    super(`the key belongs to ${owner ?? 'another shard'} by map version ${version}`);
     this.owner = owner;
     this.version = version;
   }

@@ -17,7 +17,7 @@ export function explainKey(
   const name = routes.shards.find(({ number }) => number === shard)?.name;
   const known = { namespace, shard: name, bucket, mapVersion, connected } as const;
   if (route === undefined) {
-    const summary = `Bucket ${bucket} of ${namespace} belongs to ${name} as of map version ${mapVersion}; a proxy finds its leader.`;
+    const summary = `Bucket ${bucket} of ${namespace} belongs to ${name} by map version ${mapVersion}; a proxy finds its leader.`;
     return { ...known, via: 'proxy', summary };
   }
   const { epoch, leaderId, term, state, held, inFlight, summary } = route;

@@ -4,33 +4,16 @@ import {
   RequestSettledError,
   UnknownOutcomeError,
 } from '../base/errors.ts';
-import type { Clock } from '../ports/clock.ts';
-import { encodeQueueName } from '../wire/client-frame.ts';
-import { type ClientHeader, noBucket } from '../wire/client-header.ts';
+import type { ClientHeader } from '../wire/client-header.ts';
 import { type Call, type CallEnd, type CallSpec, fail, finish, mayBeApplied, restarted } from './call.ts';
-import type { Correlations } from './correlations.ts';
 import { judgeAnswer } from './judge-answer.ts';
-import {
-  cancelHeader,
-  giveBack,
-  orphanRetryMs,
-  requestHeader,
-  settleHeader,
-  streamOf,
-} from './request-frames.ts';
+import { giveBack, orphanRetryMs, streamOf } from './request-frames.ts';
 import { backlogMax, RequestWindow, windowMax } from './request-window.ts';
 import { formatRequestId } from './resolved-request.ts';
-import { wholeCluster } from './routes.ts';
-import type { SessionLink } from './session-link.ts';
-import { SettleNotes } from './settle-notes.ts';
+import { type SenderDeps, StreamSender } from './stream-sender.ts';
 
 /** What the streams of one client share. */
-export interface StreamDeps {
-  readonly clock: Clock;
-  readonly link: SessionLink;
-  readonly correlations: Correlations;
-  /** The stream wants to be swept at this time. */
-  readonly wakeAt: (atMs: number) => void;
+export interface StreamDeps extends SenderDeps {
   /** The client looks for a new identity: no request gets an id. */
   readonly isDraining: () => boolean;
   /** The cluster has forgotten the client; the call did nothing and goes on under a new identity. */
@@ -48,7 +31,6 @@ const keptForMs = 600_000;
 const strangerRetryMs = 50;
 /** Between two attempts by one version of the map. */
 const redirectRetryMs = 20;
-const nothing = new Uint8Array(0);
 
 /**
  * The calls of one client on one shard. Each request keeps its id until its outcome is known: it is sent again under the same
@@ -57,15 +39,16 @@ const nothing = new Uint8Array(0);
 export class RequestStream {
   readonly #deps: StreamDeps;
   readonly #shard: number;
+  readonly #sender: StreamSender;
   /** Reads, and questions about requests: they have no place in the window. */
   readonly #asides = new Set<Call>();
   #window = new RequestWindow();
-  #notes = new SettleNotes();
   #memory: Memory = 'known';
 
   constructor(shard: number, deps: StreamDeps) {
     this.#shard = shard;
     this.#deps = deps;
+    this.#sender = new StreamSender(shard, deps);
   }
 
   /** @returns false if there is no place for it. */
@@ -77,8 +60,8 @@ export class RequestStream {
   startAside(call: Call): boolean {
     if (this.#asides.size >= backlogMax) return false;
     this.#asides.add(call);
-    this.#register(call);
-    if (this.#canSend(call)) this.#transmit(call);
+    this.#sender.register(call);
+    if (this.#sender.canSend(call)) this.#transmit(call);
     return true;
   }
 
@@ -88,7 +71,7 @@ export class RequestStream {
     const isAttached = this.#deps.link.isAttached(this.#shard);
     this.#window.makeRoom();
     for (const call of this.#window.admit()) {
-      this.#register(call);
+      this.#sender.register(call);
       if (isAttached) this.#transmit(call);
     }
     if (this.#window.span >= windowMax / 2) this.#endOldestWait();
@@ -101,24 +84,24 @@ export class RequestStream {
     call.deadlineMs = Math.min(call.deadlineMs, deadlineMs);
     this.#deps.wakeAt(call.deadlineMs);
     if (mayBeApplied(call)) {
-      this.#sendCancel(call);
+      this.#sender.cancel(call);
       return;
     }
-    this.#settle(call);
+    this.#forget(call);
     finish(call, { type: 'result', result: { type: 'taken', tasks: [], atMs: 0 } });
   }
 
   /** The caller does not want to know any more. What was sent goes on to its end; what a take got is given back. */
   abandon(call: Call): void {
     call.isDone = true;
-    if (!mayBeApplied(call)) this.#settle(call);
+    if (!mayBeApplied(call)) this.#forget(call);
     else if (call.spec.isTake) this.#orphan(call);
   }
 
   /** Something can be sent that could not before. */
   resume(): void {
     for (const call of [...this.#window.unsettled(), ...this.#asides])
-      if (!call.isSent && this.#canSend(call)) this.#transmit(call);
+      if (!call.isSent && this.#sender.canSend(call)) this.#transmit(call);
     this.pump();
   }
 
@@ -131,10 +114,7 @@ export class RequestStream {
 
   onAnswer(call: Call, header: ClientHeader, body: Buffer): void {
     const nowMs = this.#deps.clock.monotonicMs();
-    if (header.kind === 'result' && this.#shard !== wholeCluster) {
-      this.#notes.answeredBy(header.group, nowMs);
-      this.#deps.wakeAt(this.#notes.dueMs(this.#window.settledUpTo));
-    }
+    if (header.kind === 'result') this.#sender.answeredBy(header.group, this.#window.settledUpTo);
     const verdict = judgeAnswer(call, header, body);
     switch (verdict.type) {
       case 'ended':
@@ -142,7 +122,7 @@ export class RequestStream {
         break;
       case 'again':
         call.isUnknown ||= verdict.isUnknown;
-        this.#retryAt(call, nowMs + verdict.afterMs);
+        this.#sender.retryAt(call, nowMs + verdict.afterMs);
         break;
       case 'redirected':
         this.#onRedirect(call, header.group, verdict.owner, verdict.version);
@@ -188,7 +168,7 @@ export class RequestStream {
     }
     carried.push(...this.#window.takeBacklog());
     this.#window = new RequestWindow();
-    this.#notes = new SettleNotes();
+    this.#sender.reset();
     this.#memory = 'known';
     return carried;
   }
@@ -226,16 +206,18 @@ export class RequestStream {
   sweep(nowMs: number): number {
     let nextMs = this.#window.settleKeptBefore(nowMs - keptForMs, keptForMs);
     for (const call of [...this.#window.unsettled(), ...this.#window.backlog(), ...this.#asides]) {
-      const canSend = this.#canSend(call);
+      const canSend = this.#sender.canSend(call);
       if (call.deadlineMs <= nowMs) this.#expire(call);
       else if (call.retryAtMs <= nowMs && canSend) this.#transmit(call);
       nextMs = Math.min(nextMs, call.deadlineMs, canSend ? call.retryAtMs : nextMs);
     }
-    return Math.min(nextMs, this.#tellSettled(nowMs));
+    const { settledUpTo, hasGaps } = this.#window;
+    if (this.#sender.tellSettled(settledUpTo, nowMs) && hasGaps) this.#endOldestWait();
+    return Math.min(nextMs, this.#sender.settleDueMs(settledUpTo));
   }
 
   #onEnd(call: Call, end: CallEnd, nowMs: number): void {
-    this.#settle(call);
+    this.#forget(call);
     if (call.isQuestion && end.type === 'result') this.#window.settleKept(call.seq);
     if (call.isOrphan && end.type === 'result' && end.result.type === 'taken')
       for (const task of end.result.tasks) this.#deps.start(giveBack(call.spec.queue, task, nowMs));
@@ -247,12 +229,12 @@ export class RequestStream {
     const { place } = call;
     const nowMs = this.#deps.clock.monotonicMs();
     if (!this.#deps.told(call, by, owner, version) || version <= place.mapVersion) {
-      this.#retryAt(call, nowMs + redirectRetryMs);
+      this.#sender.retryAt(call, nowMs + redirectRetryMs);
       return;
     }
     call.place = { ...place, mapVersion: version };
-    this.#retryAt(call, nowMs);
-    if (this.#canSend(call)) this.#transmit(call);
+    this.#sender.retryAt(call, nowMs);
+    if (this.#sender.canSend(call)) this.#transmit(call);
   }
 
   /** This attempt did nothing; but an earlier one may have, before the client was forgotten. */
@@ -260,7 +242,7 @@ export class RequestStream {
     if (shard !== this.#shard && !this.#deps.link.isAttached(shard)) {
       // It was redirected to a shard that has not met this client yet.
       this.#deps.link.meet(shard);
-      this.#retryAt(call, nowMs + strangerRetryMs);
+      this.#sender.retryAt(call, nowMs + strangerRetryMs);
       return;
     }
     if (this.#memory === 'known') this.#memory = 'forgetting';
@@ -273,28 +255,8 @@ export class RequestStream {
     else this.#deps.carry(restarted(call));
   }
 
-  #register(call: Call): void {
-    this.#deps.correlations.add(call);
-    call.body = call.spec.body(this.#deps.link.identity.session);
-  }
-
-  #canSend(call: Call): boolean {
-    const { link } = this.#deps;
-    return call.spec.kind === 'request' ? link.isAttached(this.#shard) : link.canRead(this.#shard);
-  }
-
   #transmit(call: Call): void {
-    const nowMs = this.#deps.clock.monotonicMs();
-    call.isSent = true;
-    call.retryAtMs = call.isOrphan ? nowMs + orphanRetryMs : Number.POSITIVE_INFINITY;
-    this.#deps.wakeAt(call.retryAtMs);
-    if (call.seq !== 0) this.#notes.active(nowMs);
-    this.#deps.link.send(requestHeader(call, this.#window.settledUpTo, nowMs), call.body);
-  }
-
-  #sendCancel(call: Call): void {
-    if (call.isSent && call.spec.isTake)
-      this.#deps.link.send(cancelHeader(call), encodeQueueName(call.spec.queue));
+    this.#sender.transmit(call, this.#window.settledUpTo);
   }
 
   #endOldestWait(): void {
@@ -302,32 +264,12 @@ export class RequestStream {
     if (oldest?.spec.isTake === true && !oldest.isDone && !oldest.isCancelled) this.endWait(oldest);
   }
 
-  /** An idle client leaves no remembered answers behind: a bucket that has some cannot move. */
-  #tellSettled(nowMs: number): number {
-    const { settledUpTo } = this.#window;
-    const isDue = this.#notes.dueMs(settledUpTo) <= nowMs;
-    if (isDue && this.#deps.link.canRead(this.#shard)) {
-      if (this.#window.hasGaps) this.#endOldestWait();
-      for (const shard of this.#notes.tell(settledUpTo)) {
-        const place = { shard, bucket: noBucket, mapVersion: 0 };
-        this.#deps.link.send(settleHeader(streamOf(this.#shard), place, settledUpTo), nothing);
-      }
-    }
-    return this.#notes.dueMs(settledUpTo);
-  }
-
-  #retryAt(call: Call, atMs: number): void {
-    call.isSent = false;
-    call.retryAtMs = atMs;
-    this.#deps.wakeAt(atMs);
-  }
-
   #orphan(call: Call): void {
     call.isOrphan = true;
     call.isCancelled = true;
     call.waitUntilMs = 0;
     call.deadlineMs = Number.POSITIVE_INFINITY;
-    this.#sendCancel(call);
+    this.#sender.cancel(call);
     call.retryAtMs = this.#deps.clock.monotonicMs() + orphanRetryMs;
     this.#deps.wakeAt(call.retryAtMs);
   }
@@ -345,11 +287,7 @@ export class RequestStream {
       this.#deps.correlations.remove(call);
       this.#window.keep(call);
       this.#deps.wakeAt(call.deadlineMs + keptForMs);
-    } else this.#settle(call);
-  }
-
-  #settle(call: Call): void {
-    this.#forget(call);
+    } else this.#forget(call);
   }
 
   #forget(call: Call): void {

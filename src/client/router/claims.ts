@@ -115,17 +115,12 @@ export class Claims {
     if (this.#isClosed) throw new ClosedError('the router is closed');
     const { questions, events } = this.#deps;
     try {
-      const works = await allOf(
-        maps.map((map) =>
-          surveyOwnership(
-            questions,
-            map,
-            lanes.filter(({ shard }) => shard.namespace === map.namespace),
-          ),
-        ),
-      );
+      const works = await this.#survey(maps, lanes);
       if (maps.length > 0) this.#works = works;
+      if (works.every(({ gains }) => gains.length === 0)) return;
       await allOf(works.map((work) => changeHands(questions, work)));
+      // For whoever asks for epochs; what is done is done also if nobody answers any more.
+      this.#works = await this.#survey(maps, lanes).catch(() => works);
     } catch (error) {
       if (error instanceof ConflictingMapError) {
         const shard = lanes.find((lane) => error.message.includes(lane.shard.name))?.shard.name ?? '';
@@ -133,6 +128,12 @@ export class Claims {
       }
       throw error;
     }
+  }
+
+  #survey(maps: readonly ShardMap[], lanes: readonly Lane[]): Promise<readonly OwnershipWork[]> {
+    const { questions } = this.#deps;
+    const lanesOf = ({ namespace }: ShardMap) => lanes.filter(({ shard }) => shard.namespace === namespace);
+    return allOf(maps.map((map) => surveyOwnership(questions, map, lanesOf(map))));
   }
 
   #wait(delayMs: number): Promise<void> {

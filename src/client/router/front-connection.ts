@@ -3,9 +3,9 @@ import type { SessionId } from '../../base/ids.ts';
 import type { ClientLink } from '../../mesh/types.ts';
 import type { ClosedBy } from '../../ports/transport.ts';
 import { Bundler } from '../../wire/client-bundle.ts';
-import { blankHeader, encodeFrame, type FrameKind } from '../../wire/client-header.ts';
+import { blankHeader, encodeFrame, type FrameKind, frameKinds } from '../../wire/client-header.ts';
 import { linkCodes } from '../../wire/close-codes.ts';
-import { clientBytesOf, correlationOf, waits } from './front-frame.ts';
+import { clientBytesOf, correlationOf, kindOf, waits } from './front-frame.ts';
 import type { Origin } from './types.ts';
 
 /** Requests of one client under way before its link is read no further. */
@@ -32,8 +32,8 @@ export class FrontConnection implements Origin {
   readonly sessions: Set<SessionId> = new Set();
   readonly #onAnswer: (connection: FrontConnection, frame: Buffer) => void;
   readonly #bundler: Bundler;
-  /** Takes under way that wait for a task, by the client's own numbers. */
-  readonly #waiting = new Set<number>();
+  /** What is under way and may as well begin anew elsewhere, by the client's own numbers: takes that wait, and attaches. */
+  readonly #movable = new Set<number>();
   #underWay = 0;
   #paused = false;
 
@@ -52,13 +52,13 @@ export class FrontConnection implements Origin {
   /** A frame of the client's is on its way, and will be answered. */
   opened(frame: Buffer): void {
     this.#underWay++;
-    if (waits(frame)) this.#waiting.add(correlationOf(frame));
+    if (waits(frame) || kindOf(frame) === frameKinds.attach) this.#movable.add(correlationOf(frame));
   }
 
   /** The router's answer to one of them. */
   answer(frame: Buffer): void {
     this.#underWay--;
-    if (this.#waiting.size > 0) this.#waiting.delete(correlationOf(frame));
+    if (this.#movable.size > 0) this.#movable.delete(correlationOf(frame));
     this.#onAnswer(this, frame);
   }
 
@@ -105,8 +105,8 @@ export class FrontConnection implements Origin {
     return this.#underWay;
   }
 
-  /** Nothing is under way but takes that wait: those may as well wait elsewhere. */
+  /** Nothing is under way that cannot begin anew elsewhere. */
   get idle(): boolean {
-    return this.#underWay <= this.#waiting.size;
+    return this.#underWay <= this.#movable.size;
   }
 }

@@ -41,7 +41,7 @@ export class Routing {
    * other: under a new id all links are made anew.
    */
   open(clientId: ClientId): RoutingPair {
-    if (this.#isClosed) throw new ClosedError('the client is closed');
+    if (this.#isClosed) throw new ClosedError('the routing is closed');
     if (this.#pair?.clientId === clientId) return this.#pair;
     this.#end();
     this.#pair = this.#start(clientId);
@@ -62,20 +62,23 @@ export class Routing {
 
   /** Where a key goes, and why. @throws InvalidArgumentError for what is no key. */
   explain(queue: string, key: string): RouteExplanation {
-    if (this.#pair === undefined) throw new ClosedError('no link was opened yet');
-    return this.#pair.router.explain(queue, key);
+    return this.#opened().router.explain(queue, key);
   }
 
   /** Puts another map in force; see Router.reload. */
   async reload(next: ShardDirectory): Promise<void> {
-    if (this.#pair === undefined) throw new ClosedError('no link was opened yet');
-    await this.#pair.router.reload(next);
+    await this.#opened().router.reload(next);
   }
 
   /** Clients are sent elsewhere, then the links to the nodes are closed. */
   close(): void {
     this.#isClosed = true;
     this.#end();
+  }
+
+  #opened(): RoutingPair {
+    if (this.#pair !== undefined) return this.#pair;
+    throw new ClosedError(this.#isClosed ? 'the routing is closed' : 'no link was opened yet');
   }
 
   #start(clientId: ClientId): RoutingPair {
