@@ -29,24 +29,29 @@ export function tarantoolCrc32(bytes: Uint8Array): number {
   return remainder(castagnoliTables, bytes, 0, bytes.length) >>> 0;
 }
 
-/** zlib's CRC-32 of the characters from `from` up to `to` without encoding them; -1 if one of them is not ASCII. */
+/** What `asciiCrc32` answers for other text: no number of 32 bits. */
+export const notAscii: number = 2 ** 32;
+
+/**
+ * zlib's CRC-32 of the characters from `from` up to `to` without encoding them, or `notAscii`. Signed, as a machine word is: the
+ * unsigned half of the numbers would be allocated one by one.
+ */
 export function asciiCrc32(text: string, from: number, to: number): number {
-  const rest = asciiRemainder(zlibTables, text, from, to);
-  return rest < 0 ? -1 : ~rest >>> 0;
+  return asciiRemainder(zlibTables, -1, text, from, to);
 }
 
-/** zlib's CRC-32 of the UTF-8 of the characters from `from` up to `to`, which is well-formed text. */
+/** zlib's CRC-32, signed, of the UTF-8 of the characters from `from` up to `to`, which is well-formed text. */
 export function textCrc32(text: string, from: number, to: number): number {
-  return ~textRemainder(zlibTables, text, from, to) >>> 0;
+  return ~textRemainder(zlibTables, text, from, to);
 }
 
 /** The same as `tarantoolCrc32` of the UTF-8 of well-formed text. */
 export function tarantoolTextCrc32(text: string): number {
-  const rest = asciiRemainder(castagnoliTables, text, 0, text.length);
-  return rest < 0 ? textRemainder(castagnoliTables, text, 0, text.length) >>> 0 : rest;
+  const rest = asciiRemainder(castagnoliTables, 0, text, 0, text.length);
+  return (rest === notAscii ? textRemainder(castagnoliTables, text, 0, text.length) : rest) >>> 0;
 }
 
-function asciiRemainder(tables: Int32Array, text: string, from: number, to: number): number {
+function asciiRemainder(tables: Int32Array, mask: number, text: string, from: number, to: number): number {
   let crc = -1;
   let seen = 0;
   let at = from;
@@ -63,7 +68,7 @@ function asciiRemainder(tables: Int32Array, text: string, from: number, to: numb
     seen |= code;
     crc = one(tables, crc, code);
   }
-  return seen > 0x7f ? -1 : crc >>> 0;
+  return seen > 0x7f ? notAscii : crc ^ mask;
 }
 
 /** Encodes on the way: one character after another, and no array. */

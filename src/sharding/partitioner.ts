@@ -1,5 +1,5 @@
 import { InvalidArgumentError, TooLargeError } from '../base/errors.ts';
-import { asciiCrc32, crc32, tarantoolCrc32, tarantoolTextCrc32, textCrc32 } from './crc32.ts';
+import { asciiCrc32, crc32, notAscii, tarantoolCrc32, tarantoolTextCrc32, textCrc32 } from './crc32.ts';
 import { jumpHash } from './jump.ts';
 import { sumbur, sumburShardsMax } from './sumbur.ts';
 import { type Partition, type PartitionerName, partitionerNames } from './types.ts';
@@ -50,15 +50,17 @@ function functionOf(partitioner: PartitionerName, count: number): BucketOf {
     case 'buckets': {
       // A power of two is a mask, which is what the default costs.
       const mask = count - 1;
-      return (count & mask) === 0 ? (key) => taggedCrc32(key) & mask : (key) => taggedCrc32(key) % count;
+      return (count & mask) === 0
+        ? (key) => taggedCrc32(key) & mask
+        : (key) => (taggedCrc32(key) >>> 0) % count;
     }
     case 'crc32':
-      return (key) => keyCrc32(key) % count;
+      return (key) => (keyCrc32(key) >>> 0) % count;
     case 'sumbur':
-      return (key) => sumbur(keyCrc32(key), count);
+      return (key) => sumbur(keyCrc32(key) >>> 0, count);
     case 'guava':
     case 'jump':
-      return (key) => jumpHash(keyCrc32(key), count);
+      return (key) => jumpHash(keyCrc32(key) >>> 0, count);
     case 'tarantoolGuava':
       return (key) => jumpHash(tarantoolKeyCrc32(key), count);
   }
@@ -67,10 +69,11 @@ function functionOf(partitioner: PartitionerName, count: number): BucketOf {
 const open = 0x7b;
 const close = 0x7d;
 
+/** Signed: only the 32 bits count. */
 function keyCrc32(key: string | Uint8Array): number {
-  if (typeof key !== 'string') return crc32(checkedBytes(key));
-  const crc = key.length <= keyBytesMax && key !== '' ? asciiCrc32(key, 0, key.length) : -1;
-  return crc >= 0 ? crc : textCrc32(checkedText(key), 0, key.length);
+  if (typeof key !== 'string') return crc32(checkedBytes(key)) | 0;
+  const crc = key.length <= keyBytesMax && key !== '' ? asciiCrc32(key, 0, key.length) : notAscii;
+  return crc !== notAscii ? crc : textCrc32(checkedText(key), 0, key.length);
 }
 
 function tarantoolKeyCrc32(key: string | Uint8Array): number {
@@ -85,13 +88,13 @@ function taggedCrc32(key: string | Uint8Array): number {
   const to = checkedText(key).indexOf('}', from);
   if (to <= from) return keyCrc32(key);
   const crc = asciiCrc32(key, from, to);
-  return crc >= 0 ? crc : textCrc32(key, from, to);
+  return crc !== notAscii ? crc : textCrc32(key, from, to);
 }
 
 function taggedBytesCrc32(key: Uint8Array): number {
   const from = key.indexOf(open) + 1;
   const to = from === 0 ? -1 : key.indexOf(close, from);
-  return to > from ? crc32(key, from, to) : crc32(key);
+  return (to > from ? crc32(key, from, to) : crc32(key)) | 0;
 }
 
 function checkedBytes(key: unknown): Uint8Array {
