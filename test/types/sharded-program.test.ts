@@ -2,7 +2,6 @@ import { describe, expectTypeOf, it } from 'vitest';
 import {
   type ConnectOptions,
   connect,
-  isRaftsmanError,
   type KeyExplanation,
   type ResolvedRequest,
   type ShardsOption,
@@ -25,7 +24,6 @@ async function shardedProgram(secret: string): Promise<void> {
     expectTypeOf(became).toEqualTypeOf<ResolvedRequest>();
     if (became.outcome === 'applied')
       expectTypeOf(became.result?.version).toEqualTypeOf<number | undefined>();
-    if (isRaftsmanError(error)) expectTypeOf(error.outcome).toEqualTypeOf<'unknown'>();
   }
 }
 
