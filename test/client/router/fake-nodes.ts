@@ -62,6 +62,8 @@ export function notLeader(leaderId: string | undefined, term: number): Said {
 interface Line {
   readonly channel: NodeChannel;
   isOpen: boolean;
+  /** What is on its way is lost. */
+  isCut: boolean;
 }
 
 /** One node that answers as it is told to. */
@@ -98,7 +100,7 @@ export class FakeNode {
   open(): NodeChannel {
     this.dialCount++;
     if (!this.isUp) throw new Error(`${this.address} refuses`);
-    const line: Line = { channel: this.#channel(() => line), isOpen: true };
+    const line: Line = { channel: this.#channel(() => line), isOpen: true, isCut: false };
     this.#lines.push(line);
     for (const group of this.leaders.keys()) this.#pushLeader(line, group);
     return line.channel;
@@ -125,6 +127,7 @@ export class FakeNode {
     this.#lines = [];
     for (const line of lines) {
       line.isOpen = false;
+      line.isCut = true;
       line.channel.onClose?.('timeout');
     }
   }
@@ -156,7 +159,7 @@ export class FakeNode {
   }
 
   #take(line: Line, message: Buffer): void {
-    if (!line.isOpen) return;
+    if (line.isCut) return;
     for (const frame of splitBundle(message)) {
       const request = { header: decodeHeader(frame), body: bodyOf(frame), atMs: this.#clock.monotonicMs() };
       this.received.push(request);

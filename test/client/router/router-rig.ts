@@ -4,6 +4,7 @@ import type { RouterProblem } from '../../../src/client/router/types.ts';
 import type { Logger } from '../../../src/ports/logger.ts';
 import type { ShardDirectory } from '../../../src/sharding/shard-directory.ts';
 import { TestRandom } from '../../service/test-clock.ts';
+import { FakeGroup } from './fake-group.ts';
 import { directoryOf, FakeNetwork, type FakeNode, FakeOrigin, shardOf } from './fake-nodes.ts';
 
 export const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
@@ -66,4 +67,20 @@ export async function twoShards(): Promise<TwoShards> {
 /** The nodes elect another leader. */
 export function elect(nodes: readonly FakeNode[], leaderId: string, term: number): void {
   for (const node of nodes) node.lead(leaderId, term);
+}
+
+export interface TwoGroups extends TwoShards {
+  readonly groupA: FakeGroup;
+  readonly groupB: FakeGroup;
+}
+
+/** As `twoShards`, with the real state machine on both, which own what the map says. */
+export async function twoGroups(): Promise<TwoGroups> {
+  const rig = await twoShards();
+  const groupA = new FakeGroup(rig.a);
+  const groupB = new FakeGroup(rig.b);
+  const claimed = rig.router.claim();
+  await rig.clock.advance(50);
+  await claimed;
+  return { ...rig, groupA, groupB };
 }
