@@ -17,7 +17,7 @@ import { asBuffer, decodeStrict, encodeTuple } from './msgpack.ts';
 /** First field of the first frame on every link. */
 export const handshakeMagic = 'raftsman';
 /** Oldest and newest protocol version that this build speaks. */
-export const protocolVersions = { min: 1, max: 1 } as const;
+export const protocolVersions = { min: 2, max: 2 } as const;
 export const nonceBytes = 32;
 export const macBytes = 32;
 export const keyIdBytes = 8;

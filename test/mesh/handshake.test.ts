@@ -15,6 +15,7 @@ import {
   encodeProof,
   encodeReady,
   type PeerIdentity,
+  protocolVersions,
 } from '../../src/wire/handshake.ts';
 import { helloBytesMax } from '../../src/wire/limits.ts';
 import { encodeTuple } from '../../src/wire/msgpack.ts';
@@ -65,7 +66,7 @@ class Attacker {
 
   /** Hello and challenge; returns both. */
   async greet(kind: 'peer' | 'client', nonce = Buffer.alloc(32, 9)): Promise<readonly Uint8Array[]> {
-    const hello = encodeHello({ versionMin: 1, versionMax: 1, kind, nonce });
+    const hello = encodeHello({ versionMin: 1, versionMax: protocolVersions.max, kind, nonce });
     await this.say(hello);
     return [hello, this.frames[0]!];
   }
@@ -211,8 +212,11 @@ describe('the handshake', () => {
     expectRefused('wrongCluster');
   });
 
-  it('refuses a version range it does not speak', async () => {
-    await attacker.say(encodeHello({ versionMin: 2, versionMax: 9, kind: 'peer', nonce: Buffer.alloc(32) }));
+  it.each([
+    ['above', protocolVersions.max + 1, 9],
+    ['of releases that knew one group and no shards', 1, 1],
+  ])('refuses a version range it does not speak (%s)', async (_, versionMin, versionMax) => {
+    await attacker.say(encodeHello({ versionMin, versionMax, kind: 'peer', nonce: Buffer.alloc(32) }));
     expectRefused('versionMismatch');
   });
 
