@@ -1,6 +1,7 @@
 import { ClosedError, ForbiddenError } from '../base/errors.ts';
 import { bootId, clientId, type NodeId, nodeId } from '../base/ids.ts';
 import { createRouting, type RoutingPair } from '../client/router/front-routing.ts';
+import type { ShardsOption } from '../client/types.ts';
 import { ClientListener } from '../mesh/accept-clients.ts';
 import { type ClientAccount, ClientKeyring } from '../mesh/keyring.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -12,7 +13,6 @@ import type { NodeIdentity } from '../wire/handshake.ts';
 import { Announcer } from './announcer.ts';
 import { type OfferUpgrade, RaftsmanProxy } from './proxy.ts';
 import { type ReadText, Reloads, readShards, type WatchFile } from './reloads.ts';
-import type { ShardsOption } from './types.ts';
 
 /** What a proxy serves and as whom; validated. */
 export interface ProxyConfig {

@@ -19,4 +19,4 @@ export type { ListenOptions } from '../start-node.ts';
 export { type StartProxyOptions, startProxy } from '../start-proxy.ts';
 export type { ProxyListener } from './announcer.ts';
 export type { RaftsmanProxy } from './proxy.ts';
-export type { ProxyEvents, ProxyReload, ProxyReloadError, ProxyStatus, ShardsOption } from './types.ts';
+export type { ProxyEvents, ProxyReload, ProxyReloadError, ProxyStatus } from './types.ts';

@@ -7,6 +7,7 @@ import {
   type trustedNetwork,
 } from '../base/exposure.ts';
 import { checkKeys, requireThat, textOf } from '../base/option-checks.ts';
+import type { ShardsOption } from '../client/types.ts';
 import { type ClientOptions, checkLogger, clientsOf, nameOf, secretsOf } from '../mesh/account-options.ts';
 import { type ClientAccount, ClientKeyring } from '../mesh/keyring.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -15,7 +16,6 @@ import type { Random } from '../ports/random.ts';
 import type { Transport } from '../ports/transport.ts';
 import type { ShardDirectory } from '../sharding/shard-directory.ts';
 import type { ProxyConfig } from './assemble-proxy.ts';
-import type { ShardsOption } from './types.ts';
 
 /** Everything a proxy is started with but the way to listen, which names types of Node; docs/reference/proxy.md has the table. */
 export interface CommonProxyOptions {

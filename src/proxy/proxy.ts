@@ -4,10 +4,11 @@ import type { Duplex } from 'node:stream';
 import { ClosedError, InvalidArgumentError } from '../base/errors.ts';
 import type { Routing, RoutingPair } from '../client/router/front-routing.ts';
 import type { RouteExplanation } from '../client/router/types.ts';
+import type { ShardsOption } from '../client/types.ts';
 import type { ClientListener } from '../mesh/accept-clients.ts';
 import type { Announcer, ProxyListener } from './announcer.ts';
 import type { Reloads } from './reloads.ts';
-import type { ProxyEvents, ProxyReload, ProxyStatus, ShardsOption } from './types.ts';
+import type { ProxyEvents, ProxyReload, ProxyStatus } from './types.ts';
 
 /** Offers an upgrade request of the application's own server; false when it is not for raftsman. */
 export type OfferUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;

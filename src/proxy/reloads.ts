@@ -1,8 +1,9 @@
 import { isRaftsmanError, ReloadInProgressError } from '../base/errors.ts';
+import type { ShardsOption } from '../client/types.ts';
 import type { Clock } from '../ports/clock.ts';
 import { ShardDirectory } from '../sharding/shard-directory.ts';
 import { formatShardFile, parseShardFile } from '../sharding/shard-file.ts';
-import type { ProxyReload, ProxyReloadError, ShardsOption } from './types.ts';
+import type { ProxyReload, ProxyReloadError } from './types.ts';
 
 /** Reads a whole text file. */
 export type ReadText = (path: string) => Promise<string>;

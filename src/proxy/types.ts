@@ -1,11 +1,5 @@
 import type { RouterProblem, ShardStatus } from '../client/router/types.ts';
 
-/**
- * Where the map of shards comes from: a file, which is read again at a reload; or the same in memory, as JSON text or as the value
- * that the text stands for.
- */
-export type ShardsOption = { readonly file: string } | { readonly map: string | object };
-
 /** What a reload did. */
 export interface ProxyReload {
   /** The version in force now. */

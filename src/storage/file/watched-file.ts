@@ -59,8 +59,11 @@ export class WatchedFile {
     stat(this.#path, { bigint: true }, (error, found) => {
       if (this.#isClosed) return;
       this.#lookIn(pollMs);
-      // A file that is away for a moment is about to be replaced.
-      if (error !== null) return;
+      // A file that is away for a moment is about to be replaced; one that was never there is news when it comes.
+      if (error !== null) {
+        this.#last ??= '';
+        return;
+      }
       const signature = [found.ino, found.size, found.mtimeNs, found.ctimeNs].join(' ');
       const isKnown = this.#last === undefined || this.#last === signature;
       this.#last = signature;

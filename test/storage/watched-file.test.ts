@@ -1,0 +1,103 @@
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readTextFile, WatchedFile } from '../../src/storage/file/watched-file.ts';
+import { SystemClock } from '../../src/system/system-clock.ts';
+import { TestClock } from '../service/test-clock.ts';
+
+let directory: string;
+let path: string;
+let changes: number;
+let watched: WatchedFile | undefined;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'raftsman-watch-'));
+  path = join(directory, 'shards.json');
+  changes = 0;
+  writeFileSync(path, 'one');
+});
+afterEach(() => {
+  watched?.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+/** Looks once, so that what is there counts as known. */
+async function watch(clock = new SystemClock()): Promise<void> {
+  watched = new WatchedFile(path, clock, () => changes++);
+  watched.start();
+  await new Promise((resolve) => setTimeout(resolve, 30));
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  const endMs = Date.now() + 4_000;
+  while (!holds()) {
+    if (Date.now() > endMs) throw new Error('it did not come about');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+describe('a watched file', () => {
+  it('is seen when it is written in place, and when another takes its place', async () => {
+    await watch();
+    writeFileSync(path, 'another');
+    await until(() => changes === 1);
+    writeFileSync(`${path}.next`, 'the third');
+    renameSync(`${path}.next`, path);
+    await until(() => changes === 2);
+  });
+
+  it('is seen behind a link to a directory that is swapped, as Kubernetes does', async () => {
+    for (const name of ['v1', 'v2']) {
+      mkdirSync(join(directory, name));
+      writeFileSync(join(directory, name, 'shards.json'), name);
+    }
+    symlinkSync('v1', join(directory, 'now'));
+    unlinkSync(path);
+    symlinkSync(join('now', 'shards.json'), path);
+    await watch();
+    symlinkSync('v2', join(directory, 'next'));
+    renameSync(join(directory, 'next'), join(directory, 'now'));
+    await until(() => changes === 1);
+    expect(await readTextFile(path)).toBe('v2');
+  });
+
+  it('is not seen for what happens beside it, nor while it is away for a moment', async () => {
+    await watch();
+    writeFileSync(join(directory, 'other'), 'x');
+    unlinkSync(path);
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    expect(changes).toBe(0);
+    writeFileSync(path, 'back');
+    await until(() => changes === 1);
+  });
+
+  it('is looked at every two seconds where the system tells nothing', async () => {
+    const clock = new TestClock();
+    watched = new WatchedFile(join(directory, 'gone', 'shards.json'), clock, () => changes++);
+    watched.start();
+    const settle = () => new Promise((resolve) => setTimeout(resolve, 20));
+    await settle();
+    mkdirSync(join(directory, 'gone'));
+    writeFileSync(join(directory, 'gone', 'shards.json'), 'one');
+    await clock.advance(2_000);
+    await settle();
+    expect(changes).toBe(1);
+    writeFileSync(join(directory, 'gone', 'shards.json'), 'another');
+    await clock.advance(2_000);
+    await settle();
+    expect(changes).toBe(2);
+    watched.close();
+    expect(clock.timerCount).toBe(0);
+  });
+});
+
+describe('a text file', () => {
+  it('is read whole, and not if it is no file or too large', async () => {
+    expect(await readTextFile(path)).toBe('one');
+    await expect(readTextFile(directory)).rejects.toThrow(/no file/);
+    await expect(readTextFile(`${path}.gone`)).rejects.toThrow(/ENOENT/);
+    writeFileSync(path, Buffer.alloc(4 * 1024 * 1024 + 1));
+    await expect(readTextFile(path)).rejects.toThrow(/larger/);
+  });
+});
