@@ -12,9 +12,13 @@ import { claimFromTuple, claimToTuple } from './shard-frames.ts';
 
 const sessionsMax = 4_096;
 
-/** First byte of a command: a request keeps its operation's bytes as the client sent them; `waiting` is one that may wait. */
-const commandTags = { request: 1, other: 2, waiting: 3 } as const;
-const requestBytes = 1 + 16 + 4 + 8 + 8 + 4;
+/**
+ * First byte of a command: a request keeps its operation's bytes as the client sent them; a `waiting` one may wait. One that
+ * knows no shards has no map version, as all had in logs of before there were shards.
+ */
+const commandTags = { request: 1, other: 2, waiting: 3, routedRequest: 4, routedWaiting: 5 } as const;
+const requestBytes = 1 + 16 + 4 + 8 + 8;
+const routedBytes = requestBytes + 4;
 
 /** A request as a command of the log, around the operation's own bytes. */
 export function encodeRequest(
@@ -28,14 +32,17 @@ export function encodeRequest(
   },
   operation: Uint8Array,
 ): Buffer {
-  const command = Buffer.allocUnsafe(requestBytes + operation.length);
-  command[0] = request.mayWait ? commandTags.waiting : commandTags.request;
+  const isRouted = request.mapVersion > 0;
+  const headBytes = isRouted ? routedBytes : requestBytes;
+  const command = Buffer.allocUnsafe(headBytes + operation.length);
+  if (isRouted) command[0] = request.mayWait ? commandTags.routedWaiting : commandTags.routedRequest;
+  else command[0] = request.mayWait ? commandTags.waiting : commandTags.request;
   command.write(request.client, 1, 16, 'hex');
   command.writeUInt32BE(request.stream, 17);
   writeSafe(command, 21, request.seq);
   writeSafe(command, 29, request.settledUpTo);
-  command.writeUInt32BE(request.mapVersion, 37);
-  command.set(operation, requestBytes);
+  if (isRouted) command.writeUInt32BE(request.mapVersion, requestBytes);
+  command.set(operation, headBytes);
   return command;
 }
 
@@ -49,8 +56,11 @@ export function encodeCommand(command: QueueCommand): Buffer {
 export function decodeCommand(bytes: Uint8Array): QueueCommand {
   const command = asBuffer(bytes);
   if (command[0] === commandTags.other) return commandFromTuple(decodeStrict(command.subarray(1)));
-  const mayWait = command[0] === commandTags.waiting;
-  if ((!mayWait && command[0] !== commandTags.request) || command.length < requestBytes)
+  const [tag] = command;
+  const isRouted = tag === commandTags.routedRequest || tag === commandTags.routedWaiting;
+  const mayWait = tag === commandTags.waiting || tag === commandTags.routedWaiting;
+  const headBytes = isRouted ? routedBytes : requestBytes;
+  if ((!isRouted && !mayWait && tag !== commandTags.request) || command.length < headBytes)
     throw new ProtocolError('command is unknown');
   return {
     type: 'request',
@@ -60,9 +70,9 @@ export function decodeCommand(bytes: Uint8Array): QueueCommand {
       seq: readSafe(command, 21),
       settledUpTo: readSafe(command, 29),
       mayWait,
-      mapVersion: command.readUInt32BE(37),
+      mapVersion: isRouted ? command.readUInt32BE(requestBytes) : 0,
     },
-    operation: decodeOperation(command.subarray(requestBytes)),
+    operation: decodeOperation(command.subarray(headBytes)),
   };
 }
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ProtocolError } from '../../src/base/errors.ts';
+import { clientId } from '../../src/base/ids.ts';
 import { decodeCommand, encodeCommand, encodeRequest } from '../../src/wire/queue-codec.ts';
 import { decodeOperation, encodeOperation, peekOperation } from '../../src/wire/queue-operation.ts';
 import {
@@ -60,6 +61,25 @@ describe('operations, commands and results', () => {
         expect(command.subarray(command.length - bytes.length).equals(bytes)).toBe(true);
       }),
     );
+  });
+
+  it('of logs from before there were shards are read: they have no map version', () => {
+    fc.assert(
+      fc.property(operations, fc.boolean(), (operation, mayWait) => {
+        const head = Buffer.from(
+          '01abababababababababababababababab00000007000000000000000900000000000000ff',
+          'hex',
+        );
+        if (mayWait) head[0] = 3;
+        const old = Buffer.concat([head.fill(8, 36), encodeOperation(operation)]);
+        const ids = { client: clientId('ab'.repeat(16)), stream: 7, seq: 9, settledUpTo: 8 };
+        const request = { ...ids, mayWait, mapVersion: 0 };
+        expect(decodeCommand(old)).toEqual({ type: 'request', request, operation });
+        expect(encodeCommand({ type: 'request', request, operation }).equals(old)).toBe(true);
+      }),
+    );
+    const tick = Buffer.from('029104', 'hex');
+    expect(decodeCommand(tick)).toEqual({ type: 'tick' });
   });
 
   it('of any bytes, and of good ones cut or changed, are read or refused with ProtocolError, nothing else', () => {

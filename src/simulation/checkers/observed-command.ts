@@ -92,8 +92,9 @@ const lateCodes: ReadonlySet<number> = new Set([7, 8]);
 export const bucketInUseCode = 9;
 export const neverAppliedCode = 12;
 
-const tags = { request: 1, other: 2, waiting: 3 } as const;
-const bodyOffset = 41;
+/** Requests that came by a shard map say its version before their body. */
+const tags = { other: 2, routedRequest: 4 } as const;
+const bodyOffset = 37;
 const claimCode = 5;
 const settleCode = 6;
 const codec = msgpack.createCodec({});
@@ -118,6 +119,7 @@ export function observeBatch(data: Uint8Array): readonly ObservedCommand[] {
 
 export function observeCommand(bytes: Uint8Array): ObservedCommand {
   if (bytes[0] === tags.other) return observeOther(bytes);
+  const isRouted = (bytes[0] ?? 0) >= tags.routedRequest;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const streamId = `${hexOf(bytes.subarray(1, 17))}/${view.getUint32(17)}`;
   const seq = wide(view, 21);
@@ -127,8 +129,8 @@ export function observeCommand(bytes: Uint8Array): ObservedCommand {
     streamId,
     seq,
     settledUpTo: wide(view, 29),
-    mapVersion: view.getUint32(37),
-    operation: observeOperation(bytes.subarray(bodyOffset)),
+    mapVersion: isRouted ? view.getUint32(bodyOffset) : 0,
+    operation: observeOperation(bytes.subarray(isRouted ? bodyOffset + 4 : bodyOffset)),
   };
 }
 
