@@ -148,9 +148,13 @@ function readNamespace(namespace: string, value: JsonValue, reading: Reading): S
   return { namespace, version: 1, partitioner, bucketCount, shards: good.map(({ shard }) => shard), owners };
 }
 
-/** The file of a directory in its canonical form: a fixed order of keys, shards by number, as few ranges as there can be. */
+/**
+ * The file of a directory in its canonical form: namespaces by name, shards by number, a fixed order of keys, and as few ranges as
+ * there can be. Equal directories have equal files.
+ */
 export function formatShardFile(directory: ShardDirectory): string {
-  const namespaces = [...directory.namespaces.values()].map((map) => [map.namespace, formOf(map)]);
+  const maps = [...directory.namespaces.values()].sort((a, b) => (a.namespace < b.namespace ? -1 : 1));
+  const namespaces = maps.map((map) => [map.namespace, formOf(map)]);
   const file = {
     $schema: shardFileSchema,
     version: directory.version,

@@ -36,6 +36,7 @@ export class ShardMap implements Partition {
   readonly #partitioner: Partitioner;
   readonly #places: Uint16Array;
   readonly #epochs: Uint32Array;
+  readonly #rangesByName: ReadonlyMap<string, readonly BucketRange[]>;
 
   /** @throws InvalidArgumentError unless the ranges give every bucket to exactly one of the shards. */
   constructor(parts: ShardMapParts) {
@@ -49,6 +50,7 @@ export class ShardMap implements Partition {
     this.#places = placesOf(parts, this.shards);
     this.#epochs = epochsOf(parts);
     this.owners = this.#ranges();
+    this.#rangesByName = rangesByName(this.shards, this.owners);
     this.digest = crc32(new TextEncoder().encode(canonicalText(this)));
     this.name = { namespace, version, digest: this.digest, partitioner, bucketCount };
   }
@@ -75,8 +77,7 @@ export class ShardMap implements Partition {
 
   /** The buckets of one shard, ascending; none for a shard of another namespace. */
   rangesOf(shardName: string): readonly BucketRange[] {
-    const number = this.shards.find((shard) => shard.name === shardName)?.number;
-    return this.owners.filter((range) => range.number === number).map(({ from, to }) => ({ from, to }));
+    return this.#rangesByName.get(shardName) ?? [];
   }
 
   /** This map with the epochs that it has as the one after `before`: raised by one where the owner changed. */
@@ -134,6 +135,15 @@ function placesOf(parts: ShardMapParts, shards: readonly Shard[]): Uint16Array {
   const gap = places.indexOf(nobody);
   if (gap >= 0) throw new InvalidArgumentError(`bucket ${gap} has no owner`);
   return places;
+}
+
+function rangesByName(
+  shards: readonly Shard[],
+  owners: readonly OwnedRange[],
+): ReadonlyMap<string, readonly BucketRange[]> {
+  const lists = new Map(shards.map(({ number }): readonly [number, BucketRange[]] => [number, []]));
+  for (const { from, to, number } of owners) lists.get(number)?.push({ from, to });
+  return new Map(shards.map(({ name, number }) => [name, lists.get(number) ?? []]));
 }
 
 function isTaken(place: number): boolean {

@@ -57,6 +57,9 @@ describe('a shard file', () => {
     const directory = parseShardFile(JSON.stringify(form));
     const text = formatShardFile(directory);
     expect(parseShardFile(text)).toEqual(directory);
+    const { tokens, books } = form.namespaces;
+    const turned = JSON.stringify({ namespaces: { books, tokens }, version: 3 });
+    expect(formatShardFile(parseShardFile(turned))).toBe(text);
     expect(formatShardFile(parseShardFile(text))).toBe(text);
     expect(text).toContain('"buckets": ["50-99"]\n');
     expect(text).toContain('"buckets": []\n');
