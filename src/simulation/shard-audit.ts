@@ -23,6 +23,7 @@ export interface ShardAuditOptions {
 
 const leaderWithinMs = 20_000;
 const reloadWithinMs = 10_000;
+const ownedWithinMs = 10_000;
 const settleWithinMs = 30_000;
 const auditWithinMs = 20_000;
 const reloadAgainMs = 300;
@@ -48,8 +49,8 @@ export class ShardAudit {
     market.isOpen = false;
     if (!(await this.#within(settleWithinMs, () => this.#isSettled())))
       return stage.didNot(`settle (L1): ${this.#explain()}`);
-    const unowned = this.#unowned(deal);
-    if (unowned.length > 0) return stage.didNot(`own ${unowned.join(', ')} as the newest map says`);
+    if (!(await this.#within(ownedWithinMs, () => this.#unowned(deal).length === 0)))
+      return stage.didNot(`own ${this.#unowned(deal).join(', ')} as the newest map says`);
     return this.#readAll();
   }
 

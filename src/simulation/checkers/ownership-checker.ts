@@ -22,6 +22,8 @@ interface Domain {
   /** bucket/epoch -> the group that ever owned it so. */
   readonly ownerAt: Map<string, string>;
   readonly highestEpoch: Map<number, number>;
+  /** Bucket -> the newest map by which any group gained it. */
+  readonly newestSince: Map<number, number>;
 }
 
 /**
@@ -74,6 +76,7 @@ export class OwnershipChecker {
     }
     const bucket = observedBucket(request.operation.key, this.bucketCountOf(group.namespace));
     const holding = held.get(bucket);
+    this.#judgeProof(group, request, bucket, what);
     const isDue = holding !== undefined && request.mapVersion >= holding.sinceVersion;
     if (result.kind === 'redirected') {
       this.#judge.reached(result.isFrozen ? 'P3 frozen' : 'P3 wrongShard');
@@ -85,7 +88,8 @@ export class OwnershipChecker {
     this.#judge.reached('P3 served');
     if (holding === undefined)
       this.#judge.violated('P3', `${group.shard} served a ${what}, whose bucket ${bucket} it does not own`);
-    else if (!isDue)
+    // A question about a request is the owner's to answer, whatever map it came by: its answer stays with the bucket.
+    else if (!isDue && request.operation.kind !== 'resolve')
       this.#judge.violated(
         'P3',
         `${group.shard} served a ${what}, and owns bucket ${bucket} since map ${holding.sinceVersion}`,
@@ -110,12 +114,28 @@ export class OwnershipChecker {
     domain.ownerAt.set(key, group.shard);
     domain.highestEpoch.set(bucket, Math.max(highest, epoch));
     domain.server.set(bucket, group.shard);
-    held.set(bucket, { epoch, sinceVersion: epoch === 1 ? 0 : claim.version });
+    const sinceVersion = epoch === 1 ? 0 : claim.version;
+    domain.newestSince.set(bucket, Math.max(domain.newestSince.get(bucket) ?? 0, sinceVersion));
+    held.set(bucket, { epoch, sinceVersion });
   }
 
   #disown(domain: Domain, group: ObservedGroup, bucket: number): void {
     if (this.#of(group.shard).delete(bucket)) this.#judge.reached('P3 given up');
     if (domain.server.get(bucket) === group.shard) domain.server.delete(bucket);
+  }
+
+  /** A version above 1 says that an owner has told it: a higher one would pass for newer than it is at the next owner. */
+  #judgeProof(
+    { namespace }: ObservedGroup,
+    { mapVersion }: ObservedRequest,
+    bucket: number,
+    what: string,
+  ): void {
+    if (mapVersion <= 1) return;
+    const newest = this.#domains.get(namespace)?.newestSince.get(bucket) ?? 0;
+    this.#judge.reached('P3 proof');
+    if (mapVersion > newest)
+      this.#judge.violated('P3', `a ${what} came in; nobody owned bucket ${bucket} by a map above ${newest}`);
   }
 
   /** A group hears of one map per version, and never goes back. */
@@ -140,7 +160,13 @@ export class OwnershipChecker {
   #domain({ namespace, bucketCount }: ObservedClaim): Domain {
     let domain = this.#domains.get(namespace);
     if (domain === undefined) {
-      domain = { bucketCount, server: new Map(), ownerAt: new Map(), highestEpoch: new Map() };
+      domain = {
+        bucketCount,
+        server: new Map(),
+        ownerAt: new Map(),
+        highestEpoch: new Map(),
+        newestSince: new Map(),
+      };
       this.#domains.set(namespace, domain);
     }
     return domain;
