@@ -72,7 +72,7 @@ function readRanges(fields: Fields, problems: Problems): readonly BucketRange[] 
     const path = `${fields.path}.buckets[${index}]`;
     problems.add(
       path,
-      `must be a bucket, as 9000, or a range, as "0-8191", got ${isArray(item) ? 'a list' : shown(item)}`,
+      `must be a bucket (9000) or a range ("0-8191"), got ${isArray(item) ? 'a list' : shown(item)}`,
     );
     return [];
   });
