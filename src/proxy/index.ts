@@ -12,6 +12,7 @@ export {
   type ShardFileProblem,
 } from '../base/errors.ts';
 export type { NodeLinkStatus, RouteExplanation, RouterProblem, ShardStatus } from '../client/router/types.ts';
+export type { ShardsOption } from '../client/types.ts';
 export type { ClientOptions } from '../mesh/account-options.ts';
 export type { Permission } from '../mesh/types.ts';
 export type { Clock, Logger, Random, Transport } from '../ports/index.ts';

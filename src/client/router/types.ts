@@ -34,8 +34,16 @@ export interface RouterEvents {
   problem(problem: RouterProblem): void;
 }
 
+/** Something about a shard or one of its nodes that a person should know. */
 export interface RouterProblem {
-  readonly kind: 'wrongCluster' | 'notANode' | 'wrongSecret' | 'noMember' | 'badFrame' | 'conflictingMap' | 'forbidden';
+  readonly kind:
+    | 'wrongCluster'
+    | 'notANode'
+    | 'wrongSecret'
+    | 'noMember'
+    | 'badFrame'
+    | 'conflictingMap'
+    | 'forbidden';
   readonly shard: string;
   readonly address: string | undefined;
   readonly message: string;
@@ -79,6 +87,7 @@ export interface ShardStatus {
   readonly nodes: readonly NodeLinkStatus[];
 }
 
+/** The router's link to one node. */
 export interface NodeLinkStatus {
   readonly id: string;
   readonly address: string;
