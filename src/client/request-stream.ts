@@ -10,6 +10,7 @@ import { judgeAnswer } from './judge-answer.ts';
 import { giveBack, orphanRetryMs, streamOf } from './request-frames.ts';
 import { backlogMax, RequestWindow, windowMax } from './request-window.ts';
 import { formatRequestId } from './resolved-request.ts';
+import { wholeCluster } from './routes.ts';
 import { type SenderDeps, StreamSender } from './stream-sender.ts';
 
 /** What the streams of one client share. */
@@ -31,6 +32,7 @@ const keptForMs = 600_000;
 const strangerRetryMs = 50;
 /** Between two attempts by one version of the map. */
 const redirectRetryMs = 20;
+const overtakenRetryMs = 50;
 
 /**
  * The calls of one client on one shard. Each request keeps its id until its outcome is known: it is sent again under the same
@@ -42,6 +44,8 @@ export class RequestStream {
   readonly #sender: StreamSender;
   /** Reads, and questions about requests: they have no place in the window. */
   readonly #asides = new Set<Call>();
+  /** Bounced, and to be sent again on this link: a later request on the same key may be ahead of them. */
+  readonly #bounced = new Set<Call>();
   #window = new RequestWindow();
   #memory: Memory = 'known';
 
@@ -101,11 +105,12 @@ export class RequestStream {
   /** Something can be sent that could not before. */
   resume(): void {
     for (const call of [...this.#window.unsettled(), ...this.#asides])
-      if (!call.isSent && this.#sender.canSend(call)) this.#transmit(call);
+      if (!call.isSent && this.#sender.canSend(call) && this.#isNext(call)) this.#transmit(call);
     this.pump();
   }
 
   lost(): void {
+    this.#bounced.clear();
     for (const call of [...this.#window.unsettled(), ...this.#asides]) {
       call.isUnknown ||= call.isSent && call.spec.kind === 'request';
       call.isSent = false;
@@ -122,7 +127,7 @@ export class RequestStream {
         break;
       case 'again':
         call.isUnknown ||= verdict.isUnknown;
-        this.#sender.retryAt(call, nowMs + verdict.afterMs);
+        this.#bounce(call, nowMs + verdict.afterMs);
         break;
       case 'redirected':
         this.#onRedirect(call, header.group, verdict.owner, verdict.version);
@@ -208,7 +213,7 @@ export class RequestStream {
     for (const call of [...this.#window.unsettled(), ...this.#window.backlog(), ...this.#asides]) {
       const canSend = this.#sender.canSend(call);
       if (call.deadlineMs <= nowMs) this.#expire(call);
-      else if (call.retryAtMs <= nowMs && canSend) this.#transmit(call);
+      else if (call.retryAtMs <= nowMs && canSend) this.#sendAgain(call, nowMs);
       nextMs = Math.min(nextMs, call.deadlineMs, canSend ? call.retryAtMs : nextMs);
     }
     const { settledUpTo, hasGaps } = this.#window;
@@ -222,6 +227,31 @@ export class RequestStream {
     if (call.isOrphan && end.type === 'result' && end.result.type === 'taken')
       for (const task of end.result.tasks) this.#deps.start(giveBack(call.spec.queue, task, nowMs));
     finish(call, end);
+    if (end.type === 'result') this.#endOvertaken(call);
+  }
+
+  #bounce(call: Call, atMs: number): void {
+    this.#sender.retryAt(call, atMs);
+    if (call.place.shard !== wholeCluster && !call.isQuestion) this.#bounced.add(call);
+  }
+
+  #sendAgain(call: Call, nowMs: number): void {
+    if (this.#isNext(call)) this.#transmit(call);
+    else this.#sender.retryAt(call, nowMs + overtakenRetryMs);
+  }
+
+  /** False while a later request on the same key is under way: together they go again in their order, or the later one has won. */
+  #isNext(call: Call): boolean {
+    if (!this.#bounced.has(call)) return true;
+    for (const other of this.#window.unsettled())
+      if (other.seq > call.seq && other.isSent && isOnSameKey(call, other)) return false;
+    return true;
+  }
+
+  /** What was applied later must not be undone by what was asked for earlier: that stays unknown. */
+  #endOvertaken(later: Call): void {
+    for (const call of [...this.#bounced])
+      if (call.isUnknown && call.seq < later.seq && isOnSameKey(call, later)) this.#expire(call);
   }
 
   /** The owner itself says by which version it owns the bucket; anybody else's word may be ahead of the owner's log. */
@@ -229,7 +259,7 @@ export class RequestStream {
     const { place } = call;
     const nowMs = this.#deps.clock.monotonicMs();
     if (!this.#deps.told(call, by, owner, version) || version <= place.mapVersion) {
-      this.#sender.retryAt(call, nowMs + redirectRetryMs);
+      this.#bounce(call, nowMs + redirectRetryMs);
       return;
     }
     call.place = { ...place, mapVersion: version };
@@ -256,6 +286,7 @@ export class RequestStream {
   }
 
   #transmit(call: Call): void {
+    this.#bounced.delete(call);
     this.#sender.transmit(call, this.#window.settledUpTo);
   }
 
@@ -284,13 +315,15 @@ export class RequestStream {
     fail(call, isUnknown ? this.#unknownError(call) : new DeadlineExceededError('no answer came in time'));
     if (isUnknown && call.spec.isTake) this.#orphan(call);
     else if (isAsked) {
-      this.#deps.correlations.remove(call);
+      this.#forget(call);
       this.#window.keep(call);
+      call.deadlineMs = this.#deps.clock.monotonicMs();
       this.#deps.wakeAt(call.deadlineMs + keptForMs);
     } else this.#forget(call);
   }
 
   #forget(call: Call): void {
+    this.#bounced.delete(call);
     this.#deps.correlations.remove(call);
     if (!this.#asides.delete(call)) this.#window.remove(call);
   }
@@ -300,6 +333,11 @@ export class RequestStream {
     const id = formatRequestId({ client, stream: streamOf(this.#shard), seq });
     return new UnknownOutcomeError(`request ${id} was sent and its outcome is not known`, id);
   }
+}
+
+function isOnSameKey({ spec: one }: Call, { spec: other }: Call): boolean {
+  if (!('key' in one.target) || !('key' in other.target)) return false;
+  return one.target.key === other.target.key && one.queue === other.queue;
 }
 
 function forgottenError(): RequestSettledError {

@@ -282,6 +282,40 @@ describe('a redirect that only the client may follow', () => {
   });
 });
 
+describe('the order of requests on one key', () => {
+  it('is kept when the earlier one bounces while the later one is under way', async () => {
+    const { front, tokens } = await started();
+    front.answer = ({ header }) =>
+      header.seq === 1 ? { kind: 'unknown', body: new Uint8Array(0) } : resultOf(put, { afterMs: 300 });
+    const earlier = watched(tokens.put(taskOf(first)));
+    const later = tokens.put(taskOf(first));
+    const other = tokens.put(taskOf(keys[2]));
+    await front.clock.advance(250);
+    expect(front.of('put').map(({ header }) => header.seq)).toEqual([1, 2, 3]);
+    await front.clock.advance(100);
+    // The later one was applied: the earlier one must not be any more.
+    await later;
+    await other;
+    await expect(earlier).rejects.toMatchObject({ code: 'UNKNOWN_OUTCOME' });
+    await front.clock.advance(1_000);
+    expect(front.of('put').map(({ header }) => header.seq)).toEqual([1, 2, 3]);
+  });
+
+  it('is kept when both bounce: they go again in their order', async () => {
+    const { front, tokens } = await started();
+    let isBack = false;
+    const bounce = { kind: 'unknown', body: new Uint8Array(0) } as const;
+    front.answer = ({ header }) =>
+      isBack ? resultOf(put) : { ...bounce, afterMs: header.seq === 2 ? 120 : 0 };
+    const both = [tokens.put(taskOf(first)), tokens.put(taskOf(first))];
+    await front.clock.advance(119);
+    isBack = true;
+    await front.clock.advance(300);
+    await Promise.all(both);
+    expect(front.of('put').map(({ header }) => header.seq)).toEqual([1, 2, 1, 2]);
+  });
+});
+
 describe('a client that one shard has forgotten', () => {
   it('waits for the answers of the others, then goes on under a new identity everywhere', async () => {
     const { front, tokens } = await started();
