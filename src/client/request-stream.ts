@@ -5,6 +5,7 @@ import {
   UnknownOutcomeError,
 } from '../base/errors.ts';
 import type { ClientHeader } from '../wire/client-header.ts';
+import { BouncedCalls } from './bounced-calls.ts';
 import { type Call, type CallEnd, type CallSpec, fail, finish, mayBeApplied, restarted } from './call.ts';
 import { judgeAnswer } from './judge-answer.ts';
 import { giveBack, orphanRetryMs, streamOf } from './request-frames.ts';
@@ -44,8 +45,7 @@ export class RequestStream {
   readonly #sender: StreamSender;
   /** Reads, and questions about requests: they have no place in the window. */
   readonly #asides = new Set<Call>();
-  /** Bounced, and to be sent again on this link: a later request on the same key may be ahead of them. */
-  readonly #bounced = new Set<Call>();
+  readonly #bounced = new BouncedCalls();
   #window = new RequestWindow();
   #memory: Memory = 'known';
 
@@ -105,7 +105,8 @@ export class RequestStream {
   /** Something can be sent that could not before. */
   resume(): void {
     for (const call of [...this.#window.unsettled(), ...this.#asides])
-      if (!call.isSent && this.#sender.canSend(call) && this.#isNext(call)) this.#transmit(call);
+      if (!call.isSent && this.#sender.canSend(call) && this.#bounced.isNext(call, this.#window.unsettled()))
+        this.#transmit(call);
     this.pump();
   }
 
@@ -227,7 +228,8 @@ export class RequestStream {
     if (call.isOrphan && end.type === 'result' && end.result.type === 'taken')
       for (const task of end.result.tasks) this.#deps.start(giveBack(call.spec.queue, task, nowMs));
     finish(call, end);
-    if (end.type === 'result') this.#endOvertaken(call);
+    if (end.type === 'result')
+      for (const overtaken of this.#bounced.overtakenBy(call)) this.#expire(overtaken);
   }
 
   #bounce(call: Call, atMs: number): void {
@@ -236,22 +238,8 @@ export class RequestStream {
   }
 
   #sendAgain(call: Call, nowMs: number): void {
-    if (this.#isNext(call)) this.#transmit(call);
+    if (this.#bounced.isNext(call, this.#window.unsettled())) this.#transmit(call);
     else this.#sender.retryAt(call, nowMs + overtakenRetryMs);
-  }
-
-  /** False while a later request on the same key is under way: together they go again in their order, or the later one has won. */
-  #isNext(call: Call): boolean {
-    if (!this.#bounced.has(call)) return true;
-    for (const other of this.#window.unsettled())
-      if (other.seq > call.seq && other.isSent && isOnSameKey(call, other)) return false;
-    return true;
-  }
-
-  /** What was applied later must not be undone by what was asked for earlier: that stays unknown. */
-  #endOvertaken(later: Call): void {
-    for (const call of [...this.#bounced])
-      if (call.isUnknown && call.seq < later.seq && isOnSameKey(call, later)) this.#expire(call);
   }
 
   /** The owner itself says by which version it owns the bucket; anybody else's word may be ahead of the owner's log. */
@@ -286,7 +274,7 @@ export class RequestStream {
   }
 
   #transmit(call: Call): void {
-    this.#bounced.delete(call);
+    this.#bounced.remove(call);
     this.#sender.transmit(call, this.#window.settledUpTo);
   }
 
@@ -323,7 +311,7 @@ export class RequestStream {
   }
 
   #forget(call: Call): void {
-    this.#bounced.delete(call);
+    this.#bounced.remove(call);
     this.#deps.correlations.remove(call);
     if (!this.#asides.delete(call)) this.#window.remove(call);
   }
@@ -333,11 +321,6 @@ export class RequestStream {
     const id = formatRequestId({ client, stream: streamOf(this.#shard), seq });
     return new UnknownOutcomeError(`request ${id} was sent and its outcome is not known`, id);
   }
-}
-
-function isOnSameKey({ spec: one }: Call, { spec: other }: Call): boolean {
-  if (!('key' in one.target) || !('key' in other.target)) return false;
-  return one.target.key === other.target.key && one.queue === other.queue;
 }
 
 function forgottenError(): RequestSettledError {
