@@ -3,7 +3,7 @@ import type { Entry } from './entry.ts';
 import { isSameRequest } from './frame-fields.ts';
 import { shardBytesMax, shardRequestsMax } from './types.ts';
 
-/** The frames that one shard has to answer, in order of arrival, and the bounds of that. */
+/** The frames that one shard has to answer, and the bounds of that. */
 export class LaneEntries {
   readonly #byCorrelation = new Map<number, Entry>();
   /** Takes that may wait at a node: the few that a `cancel` can mean. */
@@ -60,7 +60,8 @@ export class LaneEntries {
       if (entry.isUnknown) unknown.push(entry);
       else held.push(entry);
     }
-    return unknown.concat(held);
+    // Those that came from another shard's lane were added late.
+    return unknown.sort(byOrder).concat(held.sort(byOrder));
   }
 
   counts(): { readonly inFlight: number; readonly held: number; readonly heldBytes: number } {
@@ -72,4 +73,8 @@ export class LaneEntries {
     }
     return { inFlight, held: this.size - inFlight, heldBytes };
   }
+}
+
+function byOrder(a: Entry, b: Entry): number {
+  return a.order - b.order;
 }

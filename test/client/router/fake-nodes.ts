@@ -75,6 +75,8 @@ export class FakeNode {
   role: AcceptorRole = 'node';
   clusterId: ClusterId = clusterId('c'.repeat(32));
   isUp = true;
+  /** Takes bytes and says nothing. */
+  isDeaf = false;
   dialCount = 0;
   queuedBytes = 0;
   /** What it says of its groups to a router that comes, by group. */
@@ -159,7 +161,7 @@ export class FakeNode {
   }
 
   #take(line: Line, message: Buffer): void {
-    if (line.isCut) return;
+    if (line.isCut || this.isDeaf) return;
     for (const frame of splitBundle(message)) {
       const request = { header: decodeHeader(frame), body: bodyOf(frame), atMs: this.#clock.monotonicMs() };
       this.received.push(request);
@@ -280,6 +282,7 @@ export interface Asked {
   readonly group?: number;
   readonly bucket?: number;
   readonly seq?: number;
+  readonly stream?: number;
   readonly remainingMs?: number;
   readonly waitMs?: number;
   readonly mapVersion?: number;
