@@ -48,7 +48,9 @@ export class Ownership {
     const state = this.#state[bucket];
     if (state === ceded) return redirected('wrongShard', this.#cededTo[bucket], version);
     if (state === owned) {
-      return mapVersion >= this.#since[bucket]! ? undefined : redirected('wrongShard', this.#shard, version);
+      // Told is the bucket's own version: no later owner takes it for fresh, while this group's newest may be a later owner's first.
+      const since = this.#since[bucket]!;
+      return mapVersion >= since ? undefined : redirected('wrongShard', this.#shard, since);
     }
     return redirected(mapVersion > version ? 'frozen' : 'wrongShard', undefined, version);
   }

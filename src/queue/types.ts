@@ -219,7 +219,7 @@ export interface Redirect {
   readonly why: 'wrongShard' | 'frozen';
   /** The owner's name as far as this group's log says; undefined when it says nothing. */
   readonly owner: string | undefined;
-  /** The newest map version in this group's log; 0 for none. */
+  /** The newest map version in this group's log, 0 for none; if this group is the owner, the one that brought it the bucket. */
   readonly version: number;
 }
 

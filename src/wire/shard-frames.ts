@@ -14,7 +14,7 @@ import { asBuffer, decodeStrict, encodeTuple, type WireValue } from './msgpack.t
 export interface RedirectBody {
   /** The name of the shard that owns the bucket as far as this group's log says; undefined when it says nothing. */
   readonly owner: string | undefined;
-  /** The newest map version in this group's log; 0 for none. */
+  /** The newest map version in this group's log, 0 for none; if this group is the owner, the one that brought it the bucket. */
   readonly version: number;
 }
 

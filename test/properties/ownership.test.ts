@@ -36,8 +36,8 @@ class World {
   readonly executed = new Map<Sent, Name>();
   readonly fences = new Map<string, number>();
   newest = 0;
-  /** By bucket: a shard that said itself that it owns it, and the version it said. Nothing else proves that a request is fresh. */
-  readonly #confirmed = new Map<number, { readonly shard: Name; readonly version: number }>();
+  /** By bucket: the version that an owner of it told itself. Nothing else proves that a request is fresh. */
+  readonly #told = new Map<number, number>();
   #seqs = new Map<number, number>();
 
   constructor(seed: number, seen: Map<string, number>) {
@@ -115,8 +115,7 @@ class World {
   try(request: Sent): void {
     const { key, stream, seq } = request;
     const to = this.group(this.random.chance(70) ? request.to : this.random.pick(names));
-    const confirmed = this.#confirmed.get(bucketOf(key));
-    const mapVersion = confirmed?.shard === to.name ? confirmed.version : 1;
+    const mapVersion = this.#told.get(bucketOf(key)) ?? 1;
     const isResolve = this.random.chance(8);
     const operation: Operation = isResolve ? { type: 'resolve', queue, id: key } : putOf(key);
     // A client may say late what is settled: the less a group knows of that, the more the versions must hold.
@@ -155,7 +154,7 @@ class World {
     request.to = names.find((name) => name === answer.owner) ?? this.random.pick(names);
     if (answer.owner !== from) return;
     this.count('told to ask with a newer map');
-    this.#confirmed.set(bucketOf(request.key), { shard: from, version: answer.version });
+    this.#told.set(bucketOf(request.key), answer.version);
   }
 
   settledUpTo(stream: number): number {

@@ -183,14 +183,16 @@ export class QueueOracle {
   }
 
   elsewhere(key: string, mapVersion: number): QueueResult | undefined {
-    const to = (why: 'wrongShard' | 'frozen', owner: string | undefined): QueueResult => {
-      return { type: 'redirected', why, owner, version: this.map?.version ?? 0 };
-    };
+    const to = (
+      why: 'wrongShard' | 'frozen',
+      owner: string | undefined,
+      version: number = this.map?.version ?? 0,
+    ): QueueResult => ({ type: 'redirected', why, owner, version });
     if (this.map === undefined) return mapVersion > 0 ? to('frozen', undefined) : undefined;
     const bucket = this.buckets[oracleBucket(key, this.map.bucketCount)]!;
     if (bucket.isOurs && mapVersion >= bucket.servedFrom) return undefined;
     if (bucket.owner === undefined && mapVersion > this.map.version) return to('frozen', undefined);
-    return to('wrongShard', bucket.owner);
+    return to('wrongShard', bucket.owner, bucket.isOurs ? bucket.servedFrom : this.map.version);
   }
 
   claim(claim: Claim): QueueResult {

@@ -82,6 +82,7 @@ describe('a keyed request', () => {
   it('of an older map than the one that brought the bucket here is never run: it may be a late copy', () => {
     const bench = moved();
     expect(bench.claim(ownOf(3, [just], 3))).toEqual({ type: 'owned', version: 3 });
+    bench.claim(ownOf(7, [], 1));
     for (const version of [0, 1, 2])
       expect(putAt(bench, version)).toEqual({
         type: 'redirected',
