@@ -51,17 +51,14 @@ export class LaneEntries {
     return undefined;
   }
 
-  /** What is to be sent, unknown ones first, each in order of arrival. */
+  /**
+   * What is to be sent, in order of arrival: so what was under way before comes first, unless something came from another lane. Of two
+   * requests that were under way one may be unknown and the other not, hence the order of arrival is all that keeps theirs.
+   */
   waiting(): Entry[] {
-    const unknown: Entry[] = [];
-    const held: Entry[] = [];
-    for (const entry of this) {
-      if (entry.sentTo !== undefined || entry.isHeld) continue;
-      if (entry.isUnknown) unknown.push(entry);
-      else held.push(entry);
-    }
-    // Those that came from another shard's lane were added late.
-    return unknown.sort(byOrder).concat(held.sort(byOrder));
+    const waiting: Entry[] = [];
+    for (const entry of this) if (entry.sentTo === undefined && !entry.isHeld) waiting.push(entry);
+    return waiting.sort((a, b) => a.order - b.order);
   }
 
   counts(): { readonly inFlight: number; readonly held: number; readonly heldBytes: number } {
@@ -73,8 +70,4 @@ export class LaneEntries {
     }
     return { inFlight, held: this.size - inFlight, heldBytes };
   }
-}
-
-function byOrder(a: Entry, b: Entry): number {
-  return a.order - b.order;
 }

@@ -149,7 +149,7 @@ export class ModelShard {
     const claim = this.#claims.get(bucket);
     if (claim === undefined) return mapVersion > this.version ? frozen : wrongShard(undefined, this.version);
     if (!claim.owns) return wrongShard(claim.to, this.version);
-    if (mapVersion < claim.since) return wrongShard(this.name, this.version);
+    if (mapVersion < claim.since) return wrongShard(this.name, claim.since);
     this.#rows.set(id, bucket);
     this.#applied.push({ id, bucket, mapVersion, shard: this.name });
     return done;
