@@ -28,12 +28,13 @@ async function runProxy({ flags, values }: Arguments, terminal: Terminal): Promi
   if (path === undefined) throw new UsageError('--config FILE is missing');
   const text = await terminal.readFile(path);
   const { say, logger } = voice(flags.has('json'), terminal);
+  const signals = listen(terminal);
   try {
     const options = await readProxyConfig(text, path, { readSecretFile, env: terminal.env });
     // Loaded here: the other commands need neither sockets nor the router.
     const { startProxy } = await import('../start-proxy.ts');
     const proxy = await startProxy({ ...options, logger });
-    await untilClosed(proxy, terminal, say);
+    await untilClosed(proxy, signals, say);
     return 0;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
@@ -42,8 +43,26 @@ async function runProxy({ flags, values }: Arguments, terminal: Terminal): Promi
   }
 }
 
+interface Signals {
+  /** What SIGHUP does; until the proxy runs there is nothing to reload. */
+  onHangUp: () => void;
+  readonly end: Promise<string>;
+}
+
+/** From the first moment on: a signal that comes during the start must not kill the process. */
+function listen(terminal: Terminal): Signals {
+  const end = new Promise<string>((resolve) => {
+    terminal.onSignal('SIGTERM', () => resolve('SIGTERM'));
+    terminal.onSignal('SIGINT', () => resolve('SIGINT'));
+  });
+  const signals: Signals = { onHangUp: () => {}, end };
+  terminal.onSignal('SIGHUP', () => signals.onHangUp());
+  return signals;
+}
+
 /** Resolves once a signal has closed it. */
-async function untilClosed(proxy: RaftsmanProxy, terminal: Terminal, say: Say): Promise<void> {
+async function untilClosed(proxy: RaftsmanProxy, signals: Signals, say: Say): Promise<void> {
+  signals.onHangUp = () => void reload(proxy, say);
   const { address, mapVersion, shards } = proxy.status();
   const names = shards.map(({ name }) => name);
   say('started', `${proxy.name} listens at ${address}, map ${mapVersion}, shards ${names.join(', ')}`, {
@@ -52,11 +71,8 @@ async function untilClosed(proxy: RaftsmanProxy, terminal: Terminal, say: Say): 
     mapVersion,
     shards: names,
   });
-  terminal.onSignal('SIGHUP', () => void reload(proxy, say));
-  const signal = await new Promise<string>((resolve) => {
-    terminal.onSignal('SIGTERM', () => resolve('SIGTERM'));
-    terminal.onSignal('SIGINT', () => resolve('SIGINT'));
-  });
+  const signal = await signals.end;
+  signals.onHangUp = () => {};
   say('closing', `${signal}: clients are sent elsewhere`, { signal });
   await proxy.close();
   say('closed', 'closed', {});
@@ -82,8 +98,8 @@ function voice(json: boolean, terminal: Terminal): { readonly say: Say; readonly
     else terminal.out(text);
   };
   const log = (level: string, data: object, message: string): void => {
-    if (json) terminal.out(JSON.stringify({ event: 'log', level, message, ...data }));
-    else terminal.err(`${level}: ${message}${detailsOf(data)}`);
+    if (json) terminal.out(JSON.stringify({ event: 'log', level, message, ...plain(data) }));
+    else terminal.err(`${level}: ${message}${detailsOf(plain(data))}`);
   };
   const logger: Logger = {
     debug: () => {},
@@ -94,9 +110,16 @@ function voice(json: boolean, terminal: Terminal): { readonly say: Say; readonly
   return { say, logger };
 }
 
+/** Errors keep their words only. */
+function plain(data: object): object {
+  return Object.fromEntries(
+    Object.entries(data).map(([name, value]) => [name, value instanceof Error ? value.message : value]),
+  );
+}
+
 function detailsOf(data: object): string {
   const details = Object.entries(data)
-    .filter(([name, value]) => name !== 'event' && value !== undefined)
+    .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`);
   return details.length === 0 ? '' : ` (${details.join(', ')})`;
 }

@@ -64,7 +64,7 @@ describe('raftsman proxy', () => {
       ['--config', configure()],
       terminal((name, callback) => signals.set(name, callback)),
     );
-    while (!signals.has('SIGTERM')) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (out.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     expect(out).toEqual([
       expect.stringMatching(/^edge listens at ws:\/\/127\.0\.0\.1:\d+, map 1, shards one$/),
     ]);

@@ -32,7 +32,9 @@ interface Ended {
 
 /** The command as a process of its own. With `deaf`, nobody reads what it says. */
 function raftsman(args: readonly string[], deaf = false): Promise<Ended> {
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), main, ...args], { cwd: directory });
+  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), main, ...args], {
+    cwd: directory,
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk) => {
