@@ -28,7 +28,14 @@ export const notAscii: number = 2 ** 32;
  * unsigned half of the numbers would be allocated one by one.
  */
 export function asciiCrc32(text: string, from: number, to: number): number {
-  return asciiRemainder(zlibTable, -1, text, from, to);
+  let crc = -1;
+  let seen = 0;
+  for (let at = from; at < to; at++) {
+    const code = text.charCodeAt(at);
+    seen |= code;
+    crc = (crc >>> 8) ^ zlibTable[(crc ^ code) & 0xff]!;
+  }
+  return seen > 0x7f ? notAscii : ~crc;
 }
 
 /** zlib's CRC-32, signed, of the UTF-8 of the characters from `from` up to `to`, which is well-formed text. */
@@ -38,19 +45,7 @@ export function textCrc32(text: string, from: number, to: number): number {
 
 /** The same as `tarantoolCrc32` of the UTF-8 of well-formed text. */
 export function tarantoolTextCrc32(text: string): number {
-  const rest = asciiRemainder(castagnoliTable, 0, text, 0, text.length);
-  return (rest === notAscii ? textRemainder(castagnoliTable, text, 0, text.length) : rest) >>> 0;
-}
-
-function asciiRemainder(table: Int32Array, mask: number, text: string, from: number, to: number): number {
-  let crc = -1;
-  let seen = 0;
-  for (let at = from; at < to; at++) {
-    const code = text.charCodeAt(at);
-    seen |= code;
-    crc = one(table, crc, code);
-  }
-  return seen > 0x7f ? notAscii : crc ^ mask;
+  return textRemainder(castagnoliTable, text, 0, text.length) >>> 0;
 }
 
 /** Encodes on the way: one character after another, and no array. */

@@ -72,7 +72,7 @@ const close = 0x7d;
 /** Signed: only the 32 bits count. */
 function keyCrc32(key: string | Uint8Array): number {
   if (typeof key !== 'string') return crc32(checkedBytes(key)) | 0;
-  const crc = key.length <= keyBytesMax && key !== '' ? asciiCrc32(key, 0, key.length) : notAscii;
+  const crc = key.length > 0 && key.length <= keyBytesMax ? asciiCrc32(key, 0, key.length) : notAscii;
   return crc !== notAscii ? crc : textCrc32(checkedText(key), 0, key.length);
 }
 
