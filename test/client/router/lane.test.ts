@@ -175,6 +175,23 @@ describe('a shard whose leader is lost', () => {
     expect(origin.kinds()).toEqual(['result']);
   });
 
+  it('takes no late word of a leader that was given up, unless its log speaks', async () => {
+    const { origin, a, clock } = await twoShards();
+    for (const node of a) node.answer = () => undefined;
+    origin.ask();
+    origin.ask();
+    await clock.advance(5);
+    elect(a.slice(1), 'n3', 2);
+    await clock.advance(5);
+    const [first, second] = a[0]!.requests;
+    a[0]!.say(first!, refused('TOO_LARGE'));
+    a[0]!.say(first!, unknown);
+    a[0]!.say(second!, done);
+    await clock.advance(50);
+    expect(origin.answers.map(({ header }) => [header.seq, header.kind])).toEqual([[2, 'result']]);
+    expect(seqs(a[2]!.requests)).toEqual([1, 2]);
+  });
+
   it('asks nothing of who leads an older term', async () => {
     const { origin, a, clock } = await twoShards();
     elect(a.slice(1), 'n3', 5);
