@@ -93,8 +93,10 @@ export class Claims {
         this.#doneFor = directory;
         return;
       } catch (error) {
+        if (this.#isClosed) throw new ClosedError('the router is closed');
         if (!isPassing(error) && !(error instanceof BucketInUseError)) throw error;
-        if (tries === 0) this.#deps.logger.warn({ error }, 'the groups do not own yet what the map says');
+        const why = error instanceof Error ? error.message : '';
+        if (tries === 0) this.#deps.logger.warn({ why }, 'the groups do not own yet what the map says');
         const stepMs = Math.min(retryMs.longest, retryMs.first * 2 ** Math.min(tries, 8));
         await this.#wait(stepMs * (0.5 + this.#deps.random.next()));
       }
