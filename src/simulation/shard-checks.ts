@@ -33,9 +33,13 @@ export class ShardChecks {
     const { judge, world } = stage;
     this.#stage = stage;
     this.ownership = new OwnershipChecker(judge);
-    this.callers = new CallerChecker(judge, () => world.nowMs());
-    this.effects = new EffectChecker(judge, (deed) => this.callers.applied(deed));
     this.hops = new HopChecker(judge);
+    this.callers = new CallerChecker(
+      judge,
+      () => world.nowMs(),
+      (id) => this.hops.linksOf(id),
+    );
+    this.effects = new EffectChecker(judge, (deed, id) => this.callers.applied(deed, id));
   }
 
   /** Watches the disks and wires; `started` follows for each process. */
@@ -56,7 +60,7 @@ export class ShardChecks {
       const [sender, receiver] = [partyOf(from.hostName), partyOf(to.hostName)];
       if (sender === 'node' && receiver === 'node') return;
       const proxy = proxyOf.get(from.hostName) ?? proxyOf.get(to.hostName);
-      this.hops.sent(sender, receiver, proxy?.life, frame);
+      this.hops.sent(sender, receiver, proxy?.life, from.connection, frame);
     });
   }
 

@@ -11,22 +11,28 @@ interface Call {
   endedMs: number;
   outcome: CallOutcome | undefined;
   appliedAtMs: number | undefined;
+  /** The id under which it was applied. */
+  appliedAs: string | undefined;
 }
 
 const never = Number.POSITIVE_INFINITY;
 
 /**
  * P1 as callers see it: what was answered ok was applied, what was refused never is, and unknown calls that are resolved are what they
- * were said to be. And order: puts of one program on one key are applied in the order in which they were asked for.
+ * were said to be. And order: puts of one program on one key are applied in the order in which they were asked for, unless they belong to
+ * the streams of two shards (the map changed between them) and went through two links.
  */
 export class CallerChecker {
   readonly #judge: Judge;
   readonly #now: () => number;
+  readonly #linksOf: (id: string) => ReadonlySet<number>;
   readonly #calls = new Map<string, Call>();
   /** Chain -> its calls, oldest first. */
   readonly #chains = new Map<string, Call[]>();
 
-  constructor(judge: Judge, now: () => number) {
+  /** @param linksOf - the links on which a client has sent the request of this id. */
+  constructor(judge: Judge, now: () => number, linksOf: (id: string) => ReadonlySet<number>) {
+    this.#linksOf = linksOf;
     this.#judge = judge;
     this.#now = now;
   }
@@ -41,6 +47,7 @@ export class CallerChecker {
       endedMs: never,
       outcome: undefined,
       appliedAtMs: undefined,
+      appliedAs: undefined,
     };
     this.#calls.set(deed, call);
     calls.push(call);
@@ -65,12 +72,13 @@ export class CallerChecker {
   }
 
   /** A group applied it just now. */
-  applied(deed: string): void {
+  applied(deed: string, id: string): void {
     const call = this.#calls.get(deed);
     if (call === undefined) return;
     if (call.outcome === 'refused')
       this.#judge.violated('P1', `${deed} was refused to its caller, and is applied`);
     call.appliedAtMs = this.#now();
+    call.appliedAs = id;
     if (call.order !== undefined) this.#judgeOrder(call, call.order);
   }
 
@@ -80,9 +88,17 @@ export class CallerChecker {
     if (later.length > 0) this.#judge.reached('P1 order');
     for (const other of later) {
       if (other.appliedAtMs === undefined || call.endedMs <= other.startedMs) continue;
+      if (!this.#isOneWay(call, other)) continue;
       this.#judge.violated('P1', `${call.deed} was applied after ${other.deed}, which was asked for later`);
       return;
     }
+  }
+
+  /** Order is promised within the requests of one shard, and over all shards to what went through one link. */
+  #isOneWay({ appliedAs: one = '' }: Call, { appliedAs: other = '' }: Call): boolean {
+    const streamOf = (id: string): string => id.slice(0, id.lastIndexOf('/'));
+    if (streamOf(one) === streamOf(other)) return true;
+    return new Set([...this.#linksOf(one), ...this.#linksOf(other)]).size <= 1;
   }
 
   #chain(name: string): Call[] {

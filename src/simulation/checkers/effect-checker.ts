@@ -37,10 +37,10 @@ export class EffectChecker {
   readonly #rows = new Map<string, Map<string, Row[]>>();
   /** Shard -> queue/key of the tasks it holds. */
   readonly #tasks = new Map<string, Set<string>>();
-  readonly #onDeed: (deed: string) => void;
+  readonly #onDeed: (deed: string, id: string) => void;
 
   /** @param onDeed - told of each effect as it happens, by the name that `deedOf` gives it. */
-  constructor(judge: Judge, onDeed: (deed: string) => void) {
+  constructor(judge: Judge, onDeed: (deed: string, id: string) => void) {
     this.#judge = judge;
     this.#onDeed = onDeed;
   }
@@ -122,7 +122,7 @@ export class EffectChecker {
     if (twin !== undefined)
       this.#judge.violated('P1', `${deed} was applied as ${twin} and as ${id} by ${shard}`);
     this.#deeds.set(deed, id);
-    this.#onDeed(deed);
+    this.#onDeed(deed, id);
   }
 
   #repeated(group: ObservedGroup, request: ObservedRequest, result: ObservedResult, known: Effect): void {

@@ -15,6 +15,7 @@ const asks: ReadonlySet<number> = new Set([
 /** Answers that only a group can give. A refusal is a proxy's own to give. */
 const answers: ReadonlySet<number> = new Set([frameCodes.result, frameCodes.record, frameCodes.statsResult]);
 
+const none: ReadonlySet<number> = new Set();
 const answerNames: ReadonlyMap<number, string> = new Map([
   [frameCodes.result, 'result'],
   [frameCodes.record, 'record'],
@@ -36,6 +37,8 @@ export class HopChecker {
   readonly #arrived = new Map<string, Map<string, number>>();
   /** Proxy process/request id -> the versions of the map that its client wrote into it. */
   readonly #versions = new Map<string, Set<number>>();
+  /** Request id -> the links of its client that it was sent on. */
+  readonly #links = new Map<string, Set<number>>();
   readonly #counts: Record<string, number> = {};
 
   constructor(judge: Judge) {
@@ -47,9 +50,18 @@ export class HopChecker {
     return this.#counts;
   }
 
-  /** A message of a client link as it is sent. `proxy` names the process of the proxy that is at one of its ends. */
-  sent(from: Party, to: Party, proxy: string | undefined, message: Uint8Array): void {
+  /** The links on which a client has sent a request; none for one that routes for itself. */
+  linksOf(id: string): ReadonlySet<number> {
+    return this.#links.get(id) ?? none;
+  }
+
+  /**
+   * A message of a client link as it is sent. `proxy` names the process of the proxy that is at one of its ends, `link` is the number of
+   * the connection.
+   */
+  sent(from: Party, to: Party, proxy: string | undefined, link: number, message: Uint8Array): void {
     for (const frame of observeBundle(message)) {
+      if (from === 'client' && to === 'proxy' && frame.kind === frameCodes.request) this.#sentOn(frame, link);
       const name = answerNames.get(frame.kind);
       if (name !== undefined) this.#count(`${name} by a ${from}`);
       if (asks.has(frame.kind)) this.#asked(from, to, proxy, frame);
@@ -79,6 +91,13 @@ export class HopChecker {
     if (from === 'client') this.#versions.set(key, versions.add(frame.mapVersion));
     else if (!versions.has(frame.mapVersion))
       this.#judge.violated('P3', `${proxy} sent ${what} as one of map ${frame.mapVersion}`);
+  }
+
+  #sentOn({ client, stream, seq }: ObservedFrame, link: number): void {
+    const id = `${client}/${stream}/${seq}`;
+    const links = this.#links.get(id);
+    if (links === undefined) this.#links.set(id, new Set([link]));
+    else links.add(link);
   }
 
   #count(name: string): void {

@@ -88,8 +88,7 @@ export class OwnershipChecker {
     this.#judge.reached('P3 served');
     if (holding === undefined)
       this.#judge.violated('P3', `${group.shard} served a ${what}, whose bucket ${bucket} it does not own`);
-    // A question about a request is the owner's to answer, whatever map it came by: its answer stays with the bucket.
-    else if (!isDue && request.operation.kind !== 'resolve')
+    else if (!isDue)
       this.#judge.violated(
         'P3',
         `${group.shard} served a ${what}, and owns bucket ${bucket} since map ${holding.sinceVersion}`,

@@ -283,12 +283,17 @@ describe('the caller checker', () => {
     callers: CallerChecker;
     effects: EffectChecker;
     at: (ms: number) => void;
-    apply: (seq: number) => void;
+    apply: (seq: number, stream?: number, link?: number) => void;
   } => {
     let nowMs = 0;
+    const links = new Map<string, Set<number>>();
     const judge = new Judge(() => nowMs);
-    const callers = new CallerChecker(judge, () => nowMs);
-    const effects = new EffectChecker(judge, (deed) => callers.applied(deed));
+    const callers = new CallerChecker(
+      judge,
+      () => nowMs,
+      (id) => links.get(id) ?? new Set(),
+    );
+    const effects = new EffectChecker(judge, (deed, id) => callers.applied(deed, id));
     return {
       judge,
       callers,
@@ -296,7 +301,11 @@ describe('the caller checker', () => {
       at: (ms) => {
         nowMs = ms;
       },
-      apply: (seq) => effects.requested(a, request(seq, 1), result('put')),
+      apply: (seq, stream = 1, link = 1) => {
+        const id = `c/${stream}/${seq}`;
+        links.set(id, new Set([link]));
+        effects.requested(a, request(seq, 1, { id, streamId: `c/${stream}` }), result('put'));
+      },
     };
   };
 
@@ -322,6 +331,15 @@ describe('the caller checker', () => {
     strict.apply(2);
     strict.apply(1);
     expect(strict.judge.violations.map(({ invariant }) => invariant)).toEqual(['P1']);
+    const overShards = (link: number): number => {
+      const moved = make();
+      moved.callers.begin('put text 1', 'chain');
+      moved.callers.begin('put text 2', 'chain');
+      moved.apply(2, 2, 1);
+      moved.apply(1, 1, link);
+      return moved.judge.violations.length;
+    };
+    expect([overShards(1), overShards(2)]).toEqual([1, 0]);
     const given = make();
     const first = given.callers.begin('put text 1', 'chain');
     given.at(5);
@@ -372,28 +390,32 @@ describe('the hop checker', () => {
 
   it('accepts a request that a proxy passes on with one hop less, and an answer that a node gave', () => {
     const passed = (checker: HopChecker): void => {
-      checker.sent('client', 'proxy', 'p1/1', asked);
-      checker.sent('proxy', 'node', 'p1/1', bundle({ hops: 3, marked: true, mapVersion: 1 }));
-      checker.sent('node', 'proxy', 'p1/1', bundle({ kind: 'result' }, 'done'));
-      checker.sent('proxy', 'client', 'p1/1', bundle({ kind: 'result' }, 'done'));
+      checker.sent('client', 'proxy', 'p1/1', 1, asked);
+      checker.sent('proxy', 'node', 'p1/1', 1, bundle({ hops: 3, marked: true, mapVersion: 1 }));
+      checker.sent('node', 'proxy', 'p1/1', 1, bundle({ kind: 'result' }, 'done'));
+      checker.sent('proxy', 'client', 'p1/1', 1, bundle({ kind: 'result' }, 'done'));
     };
     expect(broken(passed)).toBe(0);
   });
 
   it('rejects an answer of the proxy’s own, one answer given twice, a ring, an unmarked frame and a changed version', () => {
-    expect(broken((one) => one.sent('proxy', 'client', 'p1/1', bundle({ kind: 'record' }, 'old')))).toBe(1);
+    expect(broken((one) => one.sent('proxy', 'client', 'p1/1', 1, bundle({ kind: 'record' }, 'old')))).toBe(
+      1,
+    );
     expect(
       broken((one) => {
-        one.sent('node', 'proxy', 'p1/1', bundle({ kind: 'result' }, 'done'));
-        one.sent('proxy', 'client', 'p1/1', bundle({ kind: 'result' }, 'done'));
-        one.sent('proxy', 'client', 'p1/1', bundle({ kind: 'result' }, 'done'));
+        one.sent('node', 'proxy', 'p1/1', 1, bundle({ kind: 'result' }, 'done'));
+        one.sent('proxy', 'client', 'p1/1', 1, bundle({ kind: 'result' }, 'done'));
+        one.sent('proxy', 'client', 'p1/1', 1, bundle({ kind: 'result' }, 'done'));
       }),
     ).toBe(1);
-    expect(broken((one) => one.sent('proxy', 'proxy', undefined, bundle({ hops: 3, marked: true })))).toBe(1);
+    expect(broken((one) => one.sent('proxy', 'proxy', undefined, 1, bundle({ hops: 3, marked: true })))).toBe(
+      1,
+    );
     const passedOn = (header: Parameters<typeof bundle>[0]): number =>
       broken((one) => {
-        one.sent('client', 'proxy', 'p1/1', asked);
-        one.sent('proxy', 'node', 'p1/1', bundle({ hops: 3, marked: true, mapVersion: 1, ...header }));
+        one.sent('client', 'proxy', 'p1/1', 1, asked);
+        one.sent('proxy', 'node', 'p1/1', 1, bundle({ hops: 3, marked: true, mapVersion: 1, ...header }));
       });
     expect(passedOn({ marked: false })).toBe(1);
     expect(passedOn({ hops: 4 })).toBe(1);
