@@ -13,31 +13,37 @@ export interface HolderOptions {
   readonly queue: string;
 }
 
+/** The accounts of a node: `proxy` may also speak for the clients of a router. */
+type Account = 'bench' | 'proxy';
 type View = Extract<BenchMessage, { type: 'view' }>;
 
 const ids: readonly string[] = ['a', 'b', 'c'];
+/** Proxies have one secret for the nodes of all shards. */
+export const proxySecret: string = randomBytes(32).toString('hex');
 const settleLimitMs = 20_000;
 
 /** Three node processes with default settings, and what they last said. */
 export class BenchCluster {
+  readonly name: string;
   readonly endpoints: readonly string[];
-  readonly secret: string = randomBytes(32).toString('hex');
+  readonly secret: string = newSecret();
   /** Called when a node's exclusive scope opened. */
   onScope: ((id: string, term: number) => void) | undefined;
-  readonly #peerSecret = randomBytes(32).toString('hex');
+  readonly #peerSecret = newSecret();
   readonly #ports: readonly number[];
   readonly #directory = mkdtempSync(join(tmpdir(), 'raftsman-bench-'));
   readonly #nodes = new Map<string, BenchProcess>();
   readonly #views = new Map<string, View>();
   readonly #clients: QueueClient[] = [];
 
-  private constructor(ports: readonly number[]) {
+  private constructor(name: string, ports: readonly number[]) {
+    this.name = name;
     this.#ports = ports;
     this.endpoints = ports.map((port) => `ws://127.0.0.1:${port}`);
   }
 
-  static async start(): Promise<BenchCluster> {
-    const cluster = new BenchCluster(await freePorts(ids.length));
+  static async start(name = 'bench'): Promise<BenchCluster> {
+    const cluster = new BenchCluster(name, await freePorts(ids.length));
     await Promise.all(ids.map((id) => cluster.startNode(id)));
     await cluster.settled();
     return cluster;
@@ -45,14 +51,21 @@ export class BenchCluster {
 
   async startNode(id: string): Promise<void> {
     const index = ids.indexOf(id);
+    const account = (secret: string, ...more: readonly string[]) => {
+      return { secret, may: ['put', 'get', 'take', 'admin', ...more] };
+    };
+    const clients: Record<Account, object> = {
+      bench: account(this.secret),
+      proxy: account(proxySecret, 'proxy'),
+    };
     const node = startProcess('./node-process.ts', {
       id,
-      cluster: 'bench',
+      cluster: this.name,
       dataDir: join(this.#directory, id),
       listen: { host: '127.0.0.1', port: this.#ports[index] },
       peers: Object.fromEntries(ids.map((peer, at) => [peer, this.endpoints[at]])),
       secret: this.#peerSecret,
-      clients: { bench: { secret: this.secret, may: ['put', 'get', 'take', 'admin'] } },
+      clients,
     });
     this.#nodes.set(id, node);
     node.onMessage = (message) => {
@@ -81,6 +94,19 @@ export class BenchCluster {
     return [...this.#views]
       .filter(([, view]) => view.role === 'leader')
       .sort(([, one], [, other]) => other.term - one.term)[0]?.[0];
+  }
+
+  get ids(): readonly string[] {
+    return ids;
+  }
+
+  get processIds(): readonly number[] {
+    return [...this.#nodes.values()].map((node) => node.processId);
+  }
+
+  /** What a shard file says of this cluster's nodes. */
+  get nodes(): Readonly<Record<string, string>> {
+    return Object.fromEntries(ids.map((id) => [id, this.address(id)]));
   }
 
   address(id: string): string {
@@ -120,6 +146,10 @@ export class BenchCluster {
     clearTimeout(limit);
     rmSync(this.#directory, { recursive: true, force: true });
   }
+}
+
+export function newSecret(): string {
+  return randomBytes(32).toString('hex');
 }
 
 async function freePorts(count: number): Promise<readonly number[]> {

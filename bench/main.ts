@@ -1,11 +1,18 @@
 import { benchFailover } from './failover.ts';
 import { parseBenchOptions } from './options.ts';
+import { benchProxy } from './proxy.ts';
 import { benchQueue } from './queue.ts';
 import { benchRoute } from './route.ts';
 import { benchWrite } from './write.ts';
 
-/** `npm run bench -- failover|write|queue|route [--json] [--rounds N] [--seconds N]`: one question per bench, each beside its yardstick. */
-const benches = { failover: benchFailover, write: benchWrite, queue: benchQueue, route: benchRoute };
+/** `npm run bench -- failover|write|queue|route|proxy [--json] [--rounds N] [--seconds N]`: one question per bench, each beside its yardstick. */
+const benches = {
+  failover: benchFailover,
+  write: benchWrite,
+  queue: benchQueue,
+  route: benchRoute,
+  proxy: benchProxy,
+};
 
 const options = (() => {
   try {

@@ -1,4 +1,4 @@
-const benchNames = ['failover', 'write', 'queue', 'route'] as const;
+const benchNames = ['failover', 'write', 'queue', 'route', 'proxy'] as const;
 
 export interface BenchOptions {
   readonly bench: (typeof benchNames)[number];

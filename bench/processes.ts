@@ -6,15 +6,18 @@ export type BenchMessage =
   | { readonly type: 'ready'; readonly address: string }
   | { readonly type: 'view'; readonly role: string; readonly term: number; readonly leaderId: string | null }
   | { readonly type: 'scope'; readonly term: number }
-  | { readonly type: 'holding' };
+  | { readonly type: 'holding' }
+  | { readonly type: 'usage'; readonly cpuUs: number };
 
 export type BenchCommand =
   | { readonly type: 'start'; readonly options: unknown }
   | { readonly type: 'transfer' }
+  | { readonly type: 'usage' }
   | { readonly type: 'stop' };
 
 /** A process of a bench, ended by its own id. */
 export interface BenchProcess {
+  readonly processId: number;
   readonly ready: Promise<string>;
   readonly exited: Promise<void>;
   onMessage: ((message: BenchMessage) => void) | undefined;
@@ -37,6 +40,7 @@ export function startProcess(file: string, options: unknown): BenchProcess {
   running.add(child);
   const exited = new Promise<void>((resolve) => child.on('close', () => resolve()));
   const started: BenchProcess = {
+    processId: child.pid ?? 0,
     exited,
     ready: new Promise((resolve, reject) => {
       child.on('message', (message) => {

@@ -57,6 +57,13 @@ export async function benchRoute(options: BenchOptions): Promise<BenchResult> {
   };
 }
 
+/** The first figure alone. */
+export function measureRoute(seconds: number): number {
+  const keys = Array.from({ length: keyCount }, (_, at) => `user-${at * 7_919 + 1_000_000}@mail.example`);
+  const map = mapOf('buckets', 16_384);
+  return nanoseconds(keys, (key) => map.shardOf(key).number, seconds);
+}
+
 function mapOf(partitioner: PartitionerName, bucketCount: number): ShardMap {
   const shards = Array.from({ length: 16 }, (_, at) => {
     const name = `tokens-${at + 1}`;
