@@ -14,6 +14,7 @@ const pulse = (): void => {
   const { role, term, leaderId, appliedIndex } = node.status();
   send({ type: 'node', role, term, leaderId, appliedIndex });
 };
+node.on('stateChange', ({ role, term }) => console.log(Date.now(), role, `term ${term}`));
 setInterval(pulse, pulseEveryMs);
 onMessage((message) => {
   if (message.type === 'stop') node.close().then(() => process.exit(0));

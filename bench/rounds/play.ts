@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Prng } from '../../src/simulation/prng.ts';
 import { pause } from '../measure.ts';
 import { drawFaults, type FaultKind, faultKinds } from './faults.ts';
@@ -42,7 +43,7 @@ export async function play(
   const rounds: RoundNote[] = [];
   const { kinds, skipped } = possibleKinds();
   try {
-    await playRounds({ options, service, load, kinds, troubles, rounds, tell });
+    await playRounds({ options, directory, service, load, kinds, troubles, rounds, tell });
   } catch (error) {
     troubles.push(error instanceof Error ? error.message : String(error));
   }
@@ -67,6 +68,7 @@ export async function play(
 
 interface Stage {
   readonly options: RoundsOptions;
+  readonly directory: string;
   readonly service: Service;
   readonly load: Load;
   readonly kinds: readonly FaultKind[];
@@ -75,7 +77,8 @@ interface Stage {
   readonly tell: (line: string) => void;
 }
 
-async function playRounds({ options, service, load, kinds, troubles, rounds, tell }: Stage): Promise<void> {
+async function playRounds(stage: Stage): Promise<void> {
+  const { options, directory, service, load, kinds, troubles, rounds, tell } = stage;
   const prng = new Prng(options.seed);
   const faults = drawFaults(prng.fork('faults'), kinds);
   const complaint = (): string => service.complaint() || load.complaint();
@@ -91,7 +94,9 @@ async function playRounds({ options, service, load, kinds, troubles, rounds, tel
       throw new Error(`after round ${round} (${fault.kind}, ${detail}): ${String(error)}`);
     });
     const healedMs = Date.now() - healedAt;
-    rounds.push({ round, kind: fault.kind, detail, startedAt, healedMs });
+    const note = { round, kind: fault.kind, detail, startedAt, healedMs };
+    rounds.push(note);
+    appendFileSync(join(directory, 'rounds.jsonl'), `${JSON.stringify(note)}\n`);
     const counts = `${load.sum('answered')} calls, ${load.sum('failed')} failed`;
     const why = healedMs > slowMs ? ` (${last})` : '';
     tell(`${round}/${options.rounds} ${counts} | ${fault.kind}: ${detail}; well after ${healedMs} ms${why}`);
