@@ -1,4 +1,13 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -62,6 +71,14 @@ describe('a watched file', () => {
     expect(await readTextFile(path)).toBe('v2');
   });
 
+  it('is seen also beside a file that is written all the time', async () => {
+    await watch();
+    const log = join(directory, 'log');
+    const writing = setInterval(() => appendFileSync(log, 'x'), 10);
+    writeFileSync(path, 'another');
+    await until(() => changes === 1).finally(() => clearInterval(writing));
+  });
+
   it('is not seen for what happens beside it, nor while it is away for a moment', async () => {
     await watch();
     writeFileSync(join(directory, 'other'), 'x');
@@ -72,20 +89,32 @@ describe('a watched file', () => {
     await until(() => changes === 1);
   });
 
-  it('is looked at every two seconds where the system tells nothing', async () => {
+  it('is looked at every two seconds where the system tells nothing, and told of when it stays the same', async () => {
     const clock = new TestClock();
-    watched = new WatchedFile(join(directory, 'gone', 'shards.json'), clock, () => changes++);
+    const gone = join(directory, 'gone', 'shards.json');
+    watched = new WatchedFile(gone, clock, () => changes++);
     watched.start();
-    const settle = () => new Promise((resolve) => setTimeout(resolve, 20));
-    await settle();
+    const passes = async (ms: number) => {
+      await clock.advance(ms);
+      await until(() => clock.timerCount === 1);
+    };
+    await passes(0);
     mkdirSync(join(directory, 'gone'));
-    writeFileSync(join(directory, 'gone', 'shards.json'), 'one');
-    await clock.advance(2_000);
-    await settle();
+    for (const [text, ms] of [
+      ['half', 2_000],
+      ['the half of it', 100],
+    ] as const) {
+      writeFileSync(gone, text);
+      await passes(ms);
+      expect(changes).toBe(0);
+    }
+    await passes(100);
     expect(changes).toBe(1);
-    writeFileSync(join(directory, 'gone', 'shards.json'), 'another');
-    await clock.advance(2_000);
-    await settle();
+    writeFileSync(gone, 'another');
+    await passes(2_000);
+    await passes(100);
+    expect(changes).toBe(2);
+    await passes(2_000);
     expect(changes).toBe(2);
     watched.close();
     expect(clock.timerCount).toBe(0);

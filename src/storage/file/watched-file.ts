@@ -2,7 +2,7 @@ import { type FSWatcher, readFile, stat, watch } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Clock, Scheduled } from '../../ports/clock.ts';
 
-/** Events come in bursts, and a file that is written in place is not whole at the first. */
+/** Events come in bursts, and a file that is written in place is whole when it stays as it is for so long. */
 const settleMs = 100;
 /** File systems of other machines send no events, and a system can run out of watches. */
 const pollMs = 2_000;
@@ -19,6 +19,10 @@ export class WatchedFile {
   readonly #onChange: () => void;
   #watcher: FSWatcher | undefined;
   #next: Scheduled | undefined;
+  /** The next look is not one of those that come anyway. */
+  #isDue = false;
+  /** What was told of last; undefined before the first look, empty while there never was a file. */
+  #known: string | undefined;
   #last: string | undefined;
   #isClosed = false;
 
@@ -43,11 +47,18 @@ export class WatchedFile {
   /** Without events the file is still looked at every now and then. */
   #watchDirectory(): void {
     try {
-      this.#watcher = watch(dirname(this.#path), { persistent: false }, () => this.#lookIn(settleMs));
+      this.#watcher = watch(dirname(this.#path), { persistent: false }, () => this.#lookSoon());
       this.#watcher.on('error', () => this.#watcher?.close());
     } catch {
       this.#watcher = undefined;
     }
+  }
+
+  /** Another event does not put it off: a file may lie beside others that change all the time. */
+  #lookSoon(): void {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    this.#lookIn(settleMs);
   }
 
   #lookIn(delayMs: number): void {
@@ -56,18 +67,20 @@ export class WatchedFile {
   }
 
   #look(): void {
+    this.#isDue = false;
     stat(this.#path, { bigint: true }, (error, found) => {
       if (this.#isClosed) return;
-      this.#lookIn(pollMs);
+      const before = this.#last;
+      if (error === null) this.#last = [found.ino, found.size, found.mtimeNs, found.ctimeNs].join(' ');
+      this.#known ??= this.#last ?? '';
       // A file that is away for a moment is about to be replaced; one that was never there is news when it comes.
-      if (error !== null) {
-        this.#last ??= '';
-        return;
-      }
-      const signature = [found.ino, found.size, found.mtimeNs, found.ctimeNs].join(' ');
-      const isKnown = this.#last === undefined || this.#last === signature;
-      this.#last = signature;
-      if (!isKnown) this.#onChange();
+      if (error !== null || this.#last === this.#known) {
+        if (!this.#isDue) this.#lookIn(pollMs);
+      } else if (this.#last === before) {
+        this.#known = this.#last;
+        if (!this.#isDue) this.#lookIn(pollMs);
+        this.#onChange();
+      } else this.#lookSoon(); // It may be written still: the same twice is whole.
     });
   }
 }
