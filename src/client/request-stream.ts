@@ -224,12 +224,19 @@ export class RequestStream {
 
   #onEnd(call: Call, end: CallEnd, nowMs: number): void {
     this.#forget(call);
-    if (call.isQuestion && end.type === 'result') this.#window.settleKept(call.seq);
+    if (call.isQuestion && end.type === 'result' && !call.isDone && !this.#isAsked(call.seq))
+      this.#window.settleKept(call.seq);
     if (call.isOrphan && end.type === 'result' && end.result.type === 'taken')
       for (const task of end.result.tasks) this.#deps.start(giveBack(call.spec.queue, task, nowMs));
     finish(call, end);
     if (end.type === 'result')
       for (const overtaken of this.#bounced.overtakenBy(call)) this.#expire(overtaken);
+  }
+
+  /** Somebody else waits for the same answer. */
+  #isAsked(seq: number): boolean {
+    for (const call of this.#asides) if (call.isQuestion && !call.isDone && call.seq === seq) return true;
+    return false;
   }
 
   #bounce(call: Call, atMs: number): void {

@@ -72,6 +72,9 @@ export class ShardTake {
       }
       if (this.#answerCount === 0) for (const error of this.#errors.values()) throw error;
       return this.#found;
+    } catch (error) {
+      for (const { task } of this.#found) this.#giveBack(task);
+      throw error;
     } finally {
       this.#isOver = true;
       for (const call of this.#waiting.values()) if (call !== undefined) this.#calls.endWait(call);
@@ -123,7 +126,12 @@ export class ShardTake {
 
   #take(task: LeasedTask, atMs: number): void {
     if (!this.#isOver && this.#found.length < this.#terms.limit) this.#found.push({ task, atMs });
-    else this.#calls.request(giveBackOperation(this.#queue, task)).catch(() => undefined);
+    else this.#giveBack(task);
+  }
+
+  /** Nobody is told of it. */
+  #giveBack(task: LeasedTask): void {
+    this.#calls.request(giveBackOperation(this.#queue, task)).catch(() => undefined);
   }
 
   #woken(): Promise<void> {

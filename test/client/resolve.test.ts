@@ -87,6 +87,36 @@ describe('a request whose outcome was unknown', () => {
     expect(front.of('put').at(-1)?.header).toMatchObject({ seq: 2, settledUpTo: 1 });
   });
 
+  it('is not settled by an answer that nobody was told: whoever stopped waiting may ask again', async () => {
+    const { front, client } = silent();
+    const id = await unknown(front, client);
+    const stop = new AbortController();
+    front.answer = () => resultOf(put, { afterMs: 50 });
+    const asked = watched(client.resolve(id, { signal: stop.signal }));
+    await front.clock.advance(10);
+    stop.abort(new Error('enough'));
+    await expect(asked).rejects.toThrow('enough');
+    await front.clock.advance(100);
+    const again = client.resolve(id);
+    await front.clock.advance(100);
+    await expect(again).resolves.toMatchObject({ outcome: 'applied' });
+    expect(front.of('resolve').map(({ header }) => header.settledUpTo)).toEqual([0, 0]);
+  });
+
+  it('is told to all who asked at once before it is settled', async () => {
+    const { front, client } = silent();
+    const id = await unknown(front, client);
+    front.answer = ({ header }) => resultOf(put, { afterMs: header.correlation % 2 === 0 ? 10 : 200 });
+    const asked = Promise.all([client.resolve(id), client.resolve(id)]);
+    await front.clock.advance(50);
+    void client.queue('tokens').put(taskOf(first));
+    await front.clock.advance(10);
+    expect(front.of('put').at(-1)?.header.settledUpTo).toBe(0);
+    await front.clock.advance(300);
+    await expect(asked).resolves.toMatchObject([{ outcome: 'applied' }, { outcome: 'applied' }]);
+    await expect(client.resolve(id)).rejects.toMatchObject({ code: 'REQUEST_SETTLED' });
+  });
+
   it('stays unsettled until then, so that the cluster remembers it', async () => {
     const { front, client } = silent();
     await unknown(front, client);

@@ -127,6 +127,21 @@ describe('a take of several shards', () => {
     await shards.run(10);
     await expect(got).rejects.toThrow('enough');
   });
+
+  it('gives back what it got already when its caller leaves: nobody was told of it', async () => {
+    const shards = new Shards(2);
+    shards.ready.set(1, ['a']).set(2, ['b']);
+    shards.dead.add(1);
+    const tokens = shards.front.connect().queue('tokens');
+    const stop = new AbortController();
+    const got = watched(tokens.take({ limit: 3, waitMs: 10_000, signal: stop.signal }));
+    await shards.run(100);
+    stop.abort(new Error('enough'));
+    await shards.run(100);
+    await expect(got).rejects.toThrow('enough');
+    expect(shards.released).toEqual(['b']);
+    expect(shards.front.of('release')[0]?.operation).toMatchObject({ callMade: false, delayMs: 0 });
+  });
 });
 
 describe('calls on a whole queue', () => {
