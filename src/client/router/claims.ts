@@ -41,6 +41,7 @@ export class Claims {
   /** The last map that all groups were seen to follow. */
   #doneFor: ShardDirectory | undefined;
   #works: readonly OwnershipWork[] = [];
+  #isSettling = false;
   #isClosed = false;
 
   constructor(deps: ClaimsDeps) {
@@ -74,7 +75,7 @@ export class Claims {
     for (let tries = 1; ; tries++) {
       try {
         await this.#drive(maps, lanes);
-        if (this.isDoneFor(before) || maps.length === directory.namespaces.size) this.#doneFor = directory;
+        if (maps.length === directory.namespaces.size) this.#doneFor = directory;
         return true;
       } catch (error) {
         if (error instanceof ForbiddenError) return false;
@@ -91,7 +92,8 @@ export class Claims {
       try {
         await this.#drive([...directory.namespaces.values()], lanes);
         this.#doneFor = directory;
-        return;
+        // Another map may have come into force while this one was carried out.
+        if (current().directory === directory) return;
       } catch (error) {
         if (this.#isClosed) throw new ClosedError('the router is closed');
         if (!isPassing(error) && !(error instanceof BucketInUseError)) throw error;
@@ -101,6 +103,24 @@ export class Claims {
         await this.#wait(stepMs * (0.5 + this.#deps.random.next()));
       }
     }
+  }
+
+  /**
+   * After a reload, in the background: what was not asked of every group, or was left half-way by somebody who died, is put right. What
+   * a group refuses for good is logged.
+   */
+  settle(current: () => ClaimedMap): void {
+    if (this.#isSettling || this.#isClosed || this.isDoneFor(current().directory)) return;
+    this.#isSettling = true;
+    this.found(current)
+      .catch((error: unknown) => {
+        if (this.#isClosed || error instanceof ForbiddenError) return;
+        const why = error instanceof Error ? error.message : String(error);
+        this.#deps.logger.warn({ why }, 'the groups do not own what the map says');
+      })
+      .finally(() => {
+        this.#isSettling = false;
+      });
   }
 
   close(): void {
@@ -119,8 +139,8 @@ export class Claims {
     try {
       const works = await this.#survey(maps, lanes);
       if (maps.length > 0) this.#works = works;
-      if (works.every(({ gains }) => gains.length === 0)) return;
       await allOf(works.map((work) => changeHands(questions, work)));
+      if (works.every(({ gains }) => gains.length === 0)) return;
       // For whoever asks for epochs; what is done is done also if nobody answers any more.
       this.#works = await this.#survey(maps, lanes).catch(() => works);
     } catch (error) {

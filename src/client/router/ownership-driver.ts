@@ -53,9 +53,23 @@ export async function surveyOwnership(
  * stays where it was. EpochMovedOn, or what a group refuses.
  */
 export async function changeHands(questions: Questions, work: OwnershipWork): Promise<void> {
+  if (work.gains.length === 0) await tellVersion(questions, work);
   const stayed = await allOf(work.gains.map((gain) => gainBuckets(questions, work, gain)));
   const [why] = stayed.flat();
   if (why !== undefined) throw new BucketInUseError(why);
+}
+
+/** Nothing changes hands, but whoever still carries out an older map must be refused from now on. */
+async function tellVersion(questions: Questions, { map, lanes, reports }: OwnershipWork): Promise<void> {
+  await allOf(
+    reports.map(async ({ shard, body: { map: known, owned } }) => {
+      const lane = lanes.find((each) => each.shard.number === shard.number);
+      if (known?.version === map.version || owned.length === 0 || lane === undefined) return;
+      const claim = { type: 'own', map: map.name, shard: shard.name, ranges: owned } as const;
+      const result = await questions.claim(lane, claim);
+      if (result.type !== 'owned') throw refusalOf(result, shard.name);
+    }),
+  );
 }
 
 /** @returns why some buckets stay where they are; nothing if all went. */

@@ -7,7 +7,7 @@ import type { Random } from '../../ports/random.ts';
 import type { ShardDirectory } from '../../sharding/shard-directory.ts';
 import { encodeRefused, type ServiceRefusal } from '../../wire/client-frame.ts';
 import { frameKinds, noBucket } from '../../wire/client-header.ts';
-import { Claims } from './claims.ts';
+import { type ClaimedMap, Claims } from './claims.ts';
 import { Entry, ownAnswer } from './entry.ts';
 import { explainRoute } from './explain.ts';
 import { bucketOf, groupOf, kindCodeOf, takeHop } from './frame-fields.ts';
@@ -111,7 +111,7 @@ export class Router {
     try {
       const directory = this.directory.successor(next);
       const staged = this.#table.stage(directory);
-      this.#ways.sync(staged);
+      this.#ways.sync(staged, directory);
       const done = await this.#claims.move(this.directory, { directory, lanes: staged });
       if (this.#isClosed) throw new ClosedError('the router is closed');
       this.#table.swap(directory, staged, done);
@@ -120,6 +120,7 @@ export class Router {
       if (!this.#isClosed) this.#ways.sync(this.#table.lanes());
     }
     this.#events.mapChanged();
+    this.#claims.settle(() => this.#claimedMap());
   }
 
   /**
@@ -129,7 +130,11 @@ export class Router {
    * word; ClosedError.
    */
   claim(): Promise<void> {
-    return this.#claims.found(() => ({ directory: this.directory, lanes: [...this.#table.lanes()] }));
+    return this.#claims.found(() => this.#claimedMap());
+  }
+
+  #claimedMap(): ClaimedMap {
+    return { directory: this.directory, lanes: [...this.#table.lanes()] };
   }
 
   /** @throws InvalidArgumentError for what is no key, or a queue of no namespace. */

@@ -1,5 +1,7 @@
 import type { Buffer } from 'node:buffer';
 import type { ClusterId } from '../../base/ids.ts';
+import type { ShardDirectory } from '../../sharding/shard-directory.ts';
+import type { Shard } from '../../sharding/types.ts';
 import { readLeader } from '../../wire/client-frame.ts';
 import { bodyOf, frameKinds } from '../../wire/client-header.ts';
 import type { NodeIdentity } from '../../wire/handshake.ts';
@@ -32,8 +34,11 @@ export class Ways {
     return this.#ways.get(lane)!;
   }
 
-  /** Links to the nodes of exactly these shards: what is new is dialled, what is gone is left. */
-  sync(lanes: Iterable<Lane>): void {
+  /**
+   * Links to the nodes of exactly these shards: what is new is dialled, what is gone is left. While a reload is under way `next` is the
+   * map it is to: an address that it corrects is needed before the old one can go.
+   */
+  sync(lanes: Iterable<Lane>, next?: ShardDirectory): void {
     const wanted = new Map<string, Map<number, Way>>();
     const known = new Map(this.#ways);
     this.#ways.clear();
@@ -41,7 +46,7 @@ export class Ways {
     for (const lane of lanes) {
       const way = known.get(lane) ?? new Way(lane);
       this.#ways.set(lane, way);
-      way.links = [...lane.shard.nodes].map(([nodeId, address]) => {
+      way.links = addressesOf(lane.shard, next).map(([nodeId, address]) => {
         const key = `${lane.shard.cluster} ${nodeId} ${address}`;
         const ways = wanted.get(key) ?? new Map<number, Way>();
         wanted.set(key, ways.set(lane.groupCode, way));
@@ -171,4 +176,9 @@ export class Ways {
   #forEachOn(link: NodeLink, visit: (way: Way) => void): void {
     for (const way of this.#waysOn.get(link)?.values() ?? []) visit(way);
   }
+}
+
+function addressesOf(shard: Shard, next: ShardDirectory | undefined): readonly (readonly [string, string])[] {
+  const coming = [...(next?.shardNumbered(shard.number)?.nodes ?? [])];
+  return [...shard.nodes, ...coming.filter(([nodeId, address]) => shard.nodes.get(nodeId) !== address)];
 }

@@ -170,16 +170,53 @@ describe('reload', () => {
     expect([result, groupA.owned(), groupB.owned()]).toEqual(['done', [0], [1, 2, 3]]);
   });
 
-  it('asks nobody when nothing changes hands, and one at a time is enough', async () => {
+  it('waits for nobody when nothing changes hands, and one at a time is enough', async () => {
     const { router, groupA, a, b, clock } = await twoGroups();
     for (const node of b) node.crash();
     const before = groupA.claims.length;
     expect(await outcome(router.reload(version(2, [1, 1, 2, 2])), () => clock.advance(50))).toBe('done');
-    expect([groupA.claims.length, router.status().claimed]).toEqual([before, true]);
+    expect([groupA.claims.length, router.status().claimed]).toEqual([before, false]);
     const slow = router.reload(version(3, [2, 1, 2, 2]));
     await expect(router.reload(version(4, [1, 1, 2, 2]))).rejects.toBeInstanceOf(ReloadInProgressError);
     expect(await outcome(slow, () => clock.advance(30_000))).toBeInstanceOf(DeadlineExceededError);
     expect([router.directory.version, a[0]!.isUp]).toEqual([2, true]);
+  });
+
+  it('tells every group a version that changes no owner, so that an older map that is still carried out is refused', async () => {
+    const { router, groupA, groupB, clock } = await twoGroups();
+    await outcome(router.reload(version(2, [1, 1, 2, 2])), () => clock.advance(50));
+    expect([groupA.state.ownership().map?.version, groupB.state.ownership().map?.version]).toEqual([2, 2]);
+    expect(router.status().claimed).toBe(true);
+  });
+
+  it('puts right what another router left half-way, though this one has known the same owners all along', async () => {
+    const { router, network, groupA, groupB, clock } = await twoGroups();
+    const other = rigOf(network, router.directory);
+    other.router.start();
+    await clock.advance(20);
+    groupB.interfere = (claim) => (claim.type === 'own' ? unknown : undefined);
+    const dead = other.router.reload(version(2, [1, 2, 2, 2])).catch(() => 'dead');
+    await clock.advance(30);
+    other.router.close();
+    await dead;
+    groupB.interfere = () => undefined;
+    expect([groupA.owned(), groupB.owned()]).toEqual([[0], [2, 3]]);
+    expect(await outcome(router.reload(version(3, [1, 1, 2, 2])), () => clock.advance(50))).toBe('done');
+    expect([groupA.owned(), groupB.owned()]).toEqual([
+      [0, 1],
+      [2, 3],
+    ]);
+  });
+
+  it('moves a bucket by a map that also corrects the address at which nobody was', async () => {
+    const { network, groupA, groupB, clock } = await twoGroups();
+    const wrong = new Map([...shards[0]!.nodes, ['n1', 'ws://nobody']]);
+    const misled = [{ ...shards[0]!, nodes: wrong }, shards[1]!];
+    const late = rigOf(network, directoryOf(1, misled, [1, 1, 2, 2]));
+    late.router.start();
+    await clock.advance(20);
+    const result = await outcome(late.router.reload(version(2, [1, 2, 2, 2])), () => clock.advance(500));
+    expect([result, groupA.owned(), groupB.owned()]).toEqual(['done', [0], [1, 2, 3]]);
   });
 
   it('of a map that cannot follow, or that a group is ahead of, changes nothing', async () => {
