@@ -83,7 +83,7 @@ export class BucketHolds {
     if (hold === undefined) return;
     const wasProbe = hold.probe === entry;
     if (wasProbe) hold.probe = undefined;
-    if (wasProbe && served) this.#release(hold, true);
+    if (wasProbe && served) this.#release(hold);
     else this.#step(hold);
   }
 
@@ -94,9 +94,10 @@ export class BucketHolds {
     const isFrozen = kindCodeOf(answer) === frameKinds.frozen;
     const owner = redirect.owner === undefined ? undefined : this.#laneNamed(redirect.owner);
     entry.isAny = false;
-    if (isFrozen || (owner !== undefined && owner !== from))
-      this.#hold(entry, from, redirect, isFrozen, owner);
-    else this.#handOver(entry, owner, redirect.version, bodyOf(answer));
+    // A shard that names nobody knows no more than one that is frozen: the bucket is on its way to somebody.
+    if (isFrozen || redirect.owner === undefined || (owner !== undefined && owner !== from))
+      this.#hold(entry, from, redirect, isFrozen ? from : (owner ?? this.#routes.ownerOf(entry.bucket)));
+    else this.#handOver(entry, from, redirect, owner);
   }
 
   /** The map says that the bucket moved: what was not sent waits here until the rest is answered. */
@@ -120,28 +121,28 @@ export class BucketHolds {
     this.#holds.clear();
   }
 
-  #hold(entry: Entry, from: Lane, redirect: RedirectBody, isFrozen: boolean, owner: Lane | undefined): void {
+  #hold(entry: Entry, from: Lane, redirect: RedirectBody, next: Lane): void {
     this.#leave(entry);
     const hold = this.#holdOf(entry.bucket, from);
     if (hold.probe === entry) hold.probe = undefined;
     this.#insert(hold, entry);
     hold.version = Math.max(hold.version, redirect.version);
-    if (!isFrozen && owner !== undefined) hold.target = owner;
-    const mustPause = isFrozen || hold.askedInVain.has(hold.target);
+    hold.target = next;
+    const mustPause = redirect.owner === undefined || next === from || hold.askedInVain.has(next);
     hold.askedInVain.add(from);
-    if (mustPause) this.#pause(hold, isFrozen ? 'frozen' : 'wrongShard', redirect);
+    if (mustPause) this.#pause(hold, redirect);
     this.#step(hold);
   }
 
-  /** No router can do more for it. Who asked for the same bucket after it goes to the same shard. */
-  #handOver(entry: Entry, owner: Lane | undefined, version: number, body: Buffer): void {
+  /** No router can do more for it; nor for those behind it, which must not overtake it on its way round by the client. */
+  #handOver(entry: Entry, from: Lane, redirect: RedirectBody, owner: Lane | undefined): void {
     const hold = this.#holds.get(entry.bucket);
-    if (hold?.probe === entry) {
-      hold.probe = undefined;
-      hold.version = Math.max(hold.version, version);
-      this.#release(hold, owner !== undefined);
-    }
-    entry.lane.handOver(entry, 'wrongShard', body);
+    const isProbe = hold?.probe === entry;
+    const behind = isProbe ? hold.queue.filter(({ isDone }) => !isDone) : [];
+    if (isProbe) this.#holds.delete(entry.bucket);
+    if (isProbe && owner !== undefined) this.#routes.learn(entry.bucket, owner, redirect.version);
+    for (const each of [entry, ...behind])
+      each.lane.handOver(each, 'wrongShard', encodeRedirect(redirect), from.shard.number);
   }
 
   #leave(entry: Entry): void {
@@ -177,14 +178,15 @@ export class BucketHolds {
   }
 
   /** Nobody serves the bucket now. Who has waited long for that is told. */
-  #pause(hold: Hold, kind: 'wrongShard' | 'frozen', redirect: RedirectBody): void {
+  #pause(hold: Hold, redirect: RedirectBody): void {
     const nowMs = this.#clock.monotonicMs();
+    const kind = redirect.owner === undefined ? 'frozen' : 'wrongShard';
     hold.askedInVain.clear();
     hold.resumeAtMs = nowMs + frozenRetryMs;
     this.#alarm.at(hold.resumeAtMs);
     const isTooLong = (entry: Entry) => !entry.isDone && entry.heldSinceMs + frozenHoldMs <= nowMs;
     for (const entry of hold.queue.filter(isTooLong))
-      entry.lane.handOver(entry, kind, encodeRedirect(redirect));
+      entry.lane.handOver(entry, kind, encodeRedirect(redirect), entry.lane.shard.number);
   }
 
   #step(hold: Hold): void {
@@ -202,10 +204,10 @@ export class BucketHolds {
     this.#send(hold, next);
   }
 
-  /** The shard that was named answered: what waited follows, and what comes next goes there at once. */
-  #release(hold: Hold, isOwner: boolean): void {
+  /** The shard that was named serves the bucket: what waited follows, and what comes next goes there at once. */
+  #release(hold: Hold): void {
     this.#holds.delete(hold.bucket);
-    if (isOwner) this.#routes.learn(hold.bucket, hold.target, hold.version);
+    this.#routes.learn(hold.bucket, hold.target, hold.version);
     for (let entry = takeFirst(hold.queue); entry !== undefined; entry = takeFirst(hold.queue))
       this.#send(hold, entry);
   }

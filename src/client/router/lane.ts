@@ -198,10 +198,10 @@ export class Lane {
     }
   }
 
-  /** Hands an answer of a shard to the client, who alone can send the request again under a newer map. */
-  handOver(entry: Entry, kind: 'wrongShard' | 'frozen', body: Uint8Array): void {
+  /** Hands an answer of the shard `from` to the client, who alone can send the request again under a newer map. */
+  handOver(entry: Entry, kind: 'wrongShard' | 'frozen', body: Uint8Array, from: number): void {
     this.#remove(entry, false);
-    entry.origin.answer(entryAnswer(entry, kind, body, this.shard.number));
+    entry.origin.answer(entryAnswer(entry, kind, body, from));
   }
 
   refuse(entry: Entry, code: ServiceRefusal, message: string, retryAfterMs = 0): void {
@@ -247,11 +247,9 @@ export class Lane {
 
   #onRedirect(entry: Entry, frame: Buffer): void {
     const { holds } = entry;
-    if (holds === undefined) {
-      this.#bounce(entry, bounceMs);
-      return;
-    }
-    if (this.#recall(entry)) holds.redirected(entry, frame);
+    // It names no bucket: only whoever sent it knows where it belongs, and nobody else has to wait for that.
+    if (holds === undefined) this.#finish(entry, frame, false);
+    else if (this.#recall(entry)) holds.redirected(entry, frame);
     this.#advance();
   }
 
