@@ -96,6 +96,12 @@ export class QueueState {
     return isTaskId(id) ? this.#parts.ownership.judge(id, mapVersion) : undefined;
   }
 
+  /** @returns the bucket of a key; undefined while no claim has said how keys find theirs. */
+  bucketOf(id: string): number | undefined {
+    const { occupancy } = this.#parts;
+    return occupancy.isCounting ? occupancy.bucketOf(id) : undefined;
+  }
+
   /** What the group owns by its log. */
   ownership(): OwnershipView {
     return this.#parts.ownership.view();

@@ -45,7 +45,14 @@ export class QueueService {
     this.#reads = new LocalReads(group, machine, clock);
     this.#gateway = new Gateway(this.#path, this.#reads, links, clock);
     const sessions = new RouterSessions(group, this.#path, clock);
-    this.#routers = new RouterDesk({ group, leader: this.#leader, reads: this.#reads, sessions, links });
+    this.#routers = new RouterDesk({
+      group,
+      machine,
+      leader: this.#leader,
+      reads: this.#reads,
+      sessions,
+      links,
+    });
     this.#unsubscribe = [
       group.onView(() => this.#onView()),
       group.onApplied((entry) => this.#onApplied(entry)),

@@ -1,6 +1,7 @@
 import { ProtocolError } from '../base/errors.ts';
 import type { Permission } from '../mesh/types.ts';
 import type { GroupHandle } from '../node/types.ts';
+import { keyOf } from '../queue/operations.ts';
 import type { QueueEvents } from '../queue/types.ts';
 import {
   encodeLeader,
@@ -12,7 +13,7 @@ import {
 import type { ClientHeader } from '../wire/client-header.ts';
 import { groupCode } from '../wire/group-code.ts';
 import { missingPermission } from '../wire/operation-permissions.ts';
-import { peekOperation } from '../wire/queue-operation.ts';
+import { decodeOperation, peekOperation } from '../wire/queue-operation.ts';
 import {
   type Answer,
   busyRetryMs,
@@ -26,10 +27,12 @@ import type { ClientLinks } from './client-links.ts';
 import { hasAnswer } from './frame-checks.ts';
 import type { LeaderService } from './leader-service.ts';
 import type { LocalReads } from './local-reads.ts';
+import type { QueueMachine } from './queue-machine.ts';
 import type { RouterSessions } from './router-sessions.ts';
 
 export interface RouterDeskDeps {
   readonly group: GroupHandle;
+  readonly machine: QueueMachine;
   readonly leader: LeaderService;
   readonly reads: LocalReads;
   readonly sessions: RouterSessions;
@@ -124,7 +127,18 @@ export class RouterDesk {
   /** From this node's own replica, whoever leads; the reader asks the leader if that is too old. */
   #readHere(connection: ClientConnection, header: ClientHeader, body: Uint8Array): void {
     const { reads, group } = this.#deps;
-    connection.answer(header, reads.get(readGet(body), header.mapVersion) ?? notLeaderAnswer(group));
+    const answer = reads.get(readGet(body), header.mapVersion) ?? notLeaderAnswer(group);
+    connection.answer(header, this.#checked(header, body, answer));
+  }
+
+  /**
+   * A router takes a redirect for word of the bucket that the frame names, on behalf of all its clients: one client that names
+   * another bucket than its key's must not send the others elsewhere. Like a redirect it says that this attempt did nothing.
+   */
+  #checked(header: ClientHeader, body: Uint8Array, answer: Answer): Answer {
+    if (answer.kind !== 'wrongShard' && answer.kind !== 'frozen') return answer;
+    const bucket = this.#deps.machine.state.bucketOf(keyIn(header, body) ?? '');
+    return bucket === undefined || bucket === header.bucket ? answer : otherBucket;
   }
 
   #ask(
@@ -144,7 +158,7 @@ export class RouterDesk {
       if (waits) connection.waitOver();
       else connection.done(length);
       first(answer);
-      connection.answer(header, answer);
+      connection.answer(header, this.#checked(header, body, answer));
       this.#deps.links.regulate(connection);
     });
   }
@@ -160,10 +174,19 @@ export class RouterDesk {
 }
 
 const tooManyHops = refusedAnswer('TOO_MANY_HOPS', 'the frame was passed on too often');
+const otherBucket = refusedAnswer(
+  'UNKNOWN_GROUP',
+  'the bucket is not that of the key, by the map of this group',
+);
 const tooManyWait = refusedAnswer('BUSY', 'too many takes wait on one link', busyRetryMs);
 
 function refuse(connection: ClientConnection, header: ClientHeader, refused: Answer): void {
   if (hasAnswer(header.kind)) connection.answer(header, refused);
+}
+
+/** The key that a frame is about, which was read before. */
+function keyIn({ kind }: ClientHeader, body: Uint8Array): string | undefined {
+  return kind === 'get' ? readGet(body).id : keyOf(decodeOperation(body));
 }
 
 /** @returns what the router's secret lacks for this frame. */

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { encodeBundle, splitBundle } from '../../src/wire/client-bundle.ts';
-import { encodeGet, encodeQueueName } from '../../src/wire/client-frame.ts';
-import { bodyOf, decodeHeader } from '../../src/wire/client-header.ts';
+import { encodeGet, encodeQueueName, readRefused } from '../../src/wire/client-frame.ts';
+import { bodyOf, decodeHeader, noBucket } from '../../src/wire/client-header.ts';
 import { encodeCommand } from '../../src/wire/queue-codec.ts';
+import { encodeOperation } from '../../src/wire/queue-operation.ts';
 import { decodeResult } from '../../src/wire/queue-result.ts';
 import { type ClaimBody, encodeClaim, readOwnership, readRedirect } from '../../src/wire/shard-frames.ts';
 import { idOf, map, putOf, type RawFrame, RawRouter, routed } from './raw-router.ts';
@@ -132,6 +133,48 @@ describe('a request for a key that is not here', () => {
     cluster.lead('a');
     await cluster.clock.advance(10);
     expect(kinds.filter((kind) => kind !== 'leader')).toEqual(['unknown']);
+  });
+});
+
+describe('a frame that names another bucket than that of its key', () => {
+  const four = { ...map, bucketCount: 4 };
+  const bucket = { t1: 3, user1: 1 } as const;
+
+  async function shared(): Promise<{ cluster: TestCluster; router: RawRouter }> {
+    const { cluster, router } = await started();
+    const gone = [{ from: bucket.t1, to: bucket.t1 }];
+    expect(await claim(router, { type: 'disown', map: four, to: 'west', ranges: gone })).toBe('disowned');
+    const here = [{ from: 0, to: 2, epoch: 1 }];
+    expect(await claim(router, { type: 'own', map: four, shard: 'east', ranges: here })).toBe('owned');
+    return { cluster, router };
+  }
+  const refusal = (frame: RawFrame | undefined) =>
+    frame?.header.kind === 'refused' ? readRefused(frame.body).code : frame?.header.kind;
+
+  it('sends nobody elsewhere: routers would take it for word of that bucket, for all their clients', async () => {
+    const { cluster, router } = await shared();
+    const ids = { client, stream: 1, mapVersion: 1 };
+    const honest = routed({ kind: 'request', ...ids, seq: 1, bucket: bucket.t1 }, putOf(cluster, 't1'));
+    expect(redirectOf((await router.ask(honest))[0])).toMatchObject({ kind: 'wrongShard', owner: 'west' });
+    for (const [seq, wrong] of [bucket.user1, 0, 4, noBucket].entries()) {
+      const lie = routed({ kind: 'request', ...ids, seq: 2 + seq, bucket: wrong }, putOf(cluster, 't1'));
+      expect(refusal((await router.ask(lie))[0])).toBe('UNKNOWN_GROUP');
+    }
+    const unsharded = { ...ids, mapVersion: 0, seq: 9, bucket: bucket.user1 };
+    const older = await router.ask(routed({ kind: 'request', ...unsharded }, putOf(cluster, 't1')));
+    expect(refusal(older[0])).toBe('UNKNOWN_GROUP');
+  });
+
+  it('is refused as a read and as a question, too, by leader and replica', async () => {
+    const { cluster, router } = await shared();
+    const atB = new RawRouter(cluster, 'b');
+    const lie = { client, mapVersion: 1, bucket: bucket.user1 };
+    expect(refusal((await router.ask(routed({ kind: 'get', ...lie }, get)))[0])).toBe('UNKNOWN_GROUP');
+    const any = await atB.ask(routed({ kind: 'get', ...lie, any: true }, get));
+    expect(refusal(any[0])).toBe('UNKNOWN_GROUP');
+    const question = encodeOperation({ type: 'resolve', queue: 'tokens', id: 't1' });
+    const asked = await router.ask(routed({ kind: 'request', ...lie, stream: 1, seq: 1 }, question));
+    expect(refusal(asked[0])).toBe('UNKNOWN_GROUP');
   });
 });
 

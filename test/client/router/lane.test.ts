@@ -4,7 +4,7 @@ import { clientId } from '../../../src/base/ids.ts';
 import { readRefused } from '../../../src/wire/client-frame.ts';
 import { noBucket, noDeadlineMs } from '../../../src/wire/client-header.ts';
 import { encodeResult } from '../../../src/wire/queue-result.ts';
-import { done, FakeOrigin, notLeader, type Received, refused, unknown } from './fake-nodes.ts';
+import { done, FakeOrigin, notLeader, type Received, refused, unknown, wrongShard } from './fake-nodes.ts';
 import { elect, twoShards } from './router-rig.ts';
 
 const seqs = (received: readonly Received[]) => received.map(({ header }) => header.seq);
@@ -46,6 +46,20 @@ describe('a frame on its way', () => {
     origin.ask({ bucket: noBucket, group: 2 });
     await clock.advance(5);
     expect(seqs(b[0]!.requests)).toEqual([1]);
+  });
+
+  it('that is redirected without a bucket goes back to its sender, and disturbs no other', async () => {
+    const { origin, a, clock } = await twoShards();
+    a[0]!.answer = ({ header }) => (header.bucket === noBucket ? wrongShard('b', 1) : done);
+    origin.ask({ bucket: noBucket, group: 1, remainingMs: noDeadlineMs });
+    await clock.advance(1);
+    for (let i = 0; i < 20; i++) origin.ask({ bucket: 1, group: 1 });
+    await clock.advance(5);
+    expect(origin.answers.map(({ header }) => header.kind)).toEqual([
+      'wrongShard',
+      ...Array<string>(20).fill('result'),
+    ]);
+    expect(a[0]!.requests).toHaveLength(21);
   });
 
   it("carries the client's map version, whatever the router's is", async () => {
