@@ -5,11 +5,12 @@ import type { KeyExplanation } from './types.ts';
 /** @param route - what the router in this process says; undefined without one. */
 export function explainKey(
   routes: QueueRoutes,
-  { shard, bucket, mapVersion }: Place,
+  { shard, bucket }: Place,
   connected: boolean,
   route: RouteExplanation | undefined,
 ): KeyExplanation {
-  const { namespace } = routes;
+  // The map in force here, not the version that a request on this key would carry.
+  const { namespace, mapVersion } = routes;
   if (namespace === undefined) {
     const summary = 'One group serves every key, through the node that is connected.';
     return { ...nothing, via: 'node', connected, summary };

@@ -157,6 +157,9 @@ describe('a client of shards', () => {
       via: 'proxy',
       connected: true,
     });
+    front.push(tableOf(2, [2, 2, 1, 2]));
+    await front.clock.advance(10);
+    await expect(client.explain('tokens', second)).resolves.toMatchObject({ mapVersion: 2 });
   });
 });
 
