@@ -3,7 +3,7 @@ import { startAuthorizationServer } from './oauth-provider.ts';
 
 /** The authorisation server's process. */
 const { parent, start } = await meetParent();
-const server = await startAuthorizationServer(start.settings, start.cluster.secrets.provider);
+const server = await startAuthorizationServer(start.settings, start.deployment.secrets.provider);
 
 parent.onMessage = (message) => {
   if (message.type === 'watch') {

@@ -1,38 +1,42 @@
 import { connect, type Queue, type QueueClient } from '../../src/client/index.ts';
+import { CallLog } from './call-log.ts';
 import { meetParent } from './child.ts';
 import type { Granted } from './journal.ts';
-import type { Claims } from './messages.ts';
-import { queueName } from './settings.ts';
+import type { MarkClaims } from './messages.ts';
+import { queueNames } from './settings.ts';
+import { homeOf, markIds } from './shard-plan.ts';
 import { type Token, tokenCodec } from './token.ts';
 
-/** A service that uses the tokens: it stores those of new users, then reads them all day. It has no idea who leads. */
+/** A service that uses the tokens: it stores those of new users, then reads them all day. It has no idea who leads, nor of shards. */
 const { parent, start } = await meetParent();
-const { settings, cluster, role } = start;
+const { settings, deployment, role } = start;
 
-const failedAfterMs = 2_000;
 const putsInFlight = 64;
 const readers = 8;
 const pauseBetweenReadsMs = 40;
 const pauseBetweenWritesMs = 5;
-const failuresKept = 20;
+const farAheadMs = 365 * 86_400_000;
 
 const client: QueueClient = await connect({
-  endpoints: Object.values(cluster.peers),
+  endpoints: deployment.endpoints,
   name: 'frontEnd',
-  secret: cluster.secrets.frontEnd,
+  secret: deployment.secrets.frontEnd,
 });
-const tokens = client.queue<Token>(queueName, { codec: tokenCodec });
+const tokens = client.queue<Token>(queueNames.tokens, { codec: tokenCodec });
+const log = new CallLog();
+const home = (key: string): number => homeOf(key, settings.shards);
 const puts: Record<string, number> = {};
-const failures: string[] = [];
-const writesAckedAt: number[] = [];
+const marks: MarkClaims[] = [];
 let reads = 0;
-let failedOps = 0;
-let slowestMs = 0;
 let running = false;
+let probes: readonly string[] = [];
 
 parent.onMessage = (message) => {
   if (message.type === 'run') void run();
-  if (message.type === 'finish') running = false;
+  if (message.type === 'finish') {
+    probes = message.probes;
+    running = false;
+  }
   if (message.type === 'stop') client.close().then(() => process.exit(0));
 };
 parent.send({ type: 'ready', address: '', journalUrl: '' });
@@ -51,11 +55,11 @@ async function run(): Promise<void> {
   parent.send({ type: 'stored', at: Date.now() });
   const ids = granted.map((grant) => grant.id);
   await Promise.all([
-    keepWriting(),
+    ...markIds(settings.shards).map((id) => keepWriting(id)),
     ...Array.from({ length: readers }, (_, index) => keepReading(ids, index)),
   ]);
-  const claims: Claims = { puts, reads, failedOps, failures, slowestMs, writesAckedAt };
-  parent.send({ type: 'claims', claims });
+  const probed = await storeProbes();
+  parent.send({ type: 'claims', claims: { puts, marks, probed, reads, calls: log.take() } });
 }
 
 async function logInEverybody(): Promise<readonly Granted[]> {
@@ -76,56 +80,53 @@ async function storeAll(granted: readonly Granted[]): Promise<void> {
       const { id, client: provider, accessToken, refreshToken, expiresAt } = grant;
       const refreshAt = startedAt + Math.floor((firstRoundMs * index) / granted.length);
       const task = { id, payload: { accessToken, refreshToken }, expiresAt, refreshAt, provider };
-      const result = await timed(`put ${id}`, () => tokens.put(task));
+      const result = await log.timed(`put ${id}`, home(id), () => tokens.put(task));
       if (result !== undefined) puts[id] = result.version;
     }
   };
   await Promise.all(Array.from({ length: putsInFlight }, storeSome));
 }
 
+/** Each reader stays with the keys of one shard: one that waits there must not thin out the calls to the others. */
 async function keepReading(ids: readonly string[], reader: number): Promise<void> {
-  for (let index = reader; running; index += readers) {
-    const id = ids[index % ids.length] ?? '';
-    const read = index % 2 === 0 ? 'leader' : 'any';
-    const record = await timed(`get ${id} from ${read}`, () => tokens.get(id, { read }));
+  const own = ids.filter((id) => home(id) === reader % settings.shards);
+  const step = readers / settings.shards;
+  for (let index = Math.floor(reader / settings.shards); running; index += step) {
+    const id = own[index % own.length] ?? '';
+    const read = Math.floor(index / step) % 2 === 0 ? 'leader' : 'any';
+    const record = await log.timed(`get ${id} from ${read}`, home(id), () => tokens.get(id, { read }));
     reads++;
-    if (record === undefined && running) fail(`get ${id}: no such token`);
+    if (record === undefined && running) log.fail(`get ${id}: no such token`);
     await pause(pauseBetweenReadsMs);
   }
 }
 
 /** A small write all the time, one after the other: the gaps between the answers are the gaps of the cluster. */
-async function keepWriting(): Promise<void> {
-  const marks: Queue<Uint8Array> = client.queue('marks');
-  const farAhead = 365 * 86_400_000;
+async function keepWriting(id: string): Promise<void> {
+  const queue: Queue<Uint8Array> = client.queue(queueNames.marks);
+  const ackedAt: number[] = [];
+  let failed = 0;
   for (let count = 0; running; count++) {
     const payload = Buffer.from(String(count));
-    const result = await timed('put a mark', () =>
-      marks.put({ id: 'mark', payload, expiresAt: Date.now() + farAhead }),
-    );
-    if (result !== undefined) writesAckedAt.push(Date.now());
+    const mark = { id, payload, expiresAt: Date.now() + farAheadMs };
+    const result = await log.timed(`put ${id}`, home(id), () => queue.put(mark));
+    if (result === undefined) failed++;
+    else ackedAt.push(Date.now());
     await pause(pauseBetweenWritesMs);
   }
+  marks.push({ id, ackedAt, failed });
 }
 
-/** A call that rejects or takes too long has failed its caller, whatever the reason. */
-async function timed<T>(what: string, call: () => Promise<T>): Promise<T | undefined> {
-  const startedAt = performance.now();
-  try {
-    const result = await call();
-    const tookMs = performance.now() - startedAt;
-    slowestMs = Math.max(slowestMs, tookMs);
-    if (tookMs > failedAfterMs) fail(`${what} took ${Math.round(tookMs)} ms`);
-    return result;
-  } catch (error) {
-    fail(`${what}: ${error}`);
-    return undefined;
+/** A new key in each bucket that has moved: it must be stored where the last file says. */
+async function storeProbes(): Promise<readonly string[]> {
+  const queue: Queue<Uint8Array> = client.queue(queueNames.probes);
+  const stored: string[] = [];
+  for (const id of probes) {
+    const task = { id, payload: Buffer.from(id), expiresAt: Date.now() + farAheadMs };
+    const result = await log.timed(`put ${id}`, home(id), () => queue.put(task));
+    if (result !== undefined) stored.push(id);
   }
-}
-
-function fail(why: string): void {
-  failedOps++;
-  if (failures.length < failuresKept) failures.push(why);
+  return stored;
 }
 
 function pause(ms: number): Promise<void> {

@@ -1,23 +1,25 @@
-import type { Cluster, Settings } from './settings.ts';
+import type { CallJournal } from './call-log.ts';
+import type { Deployment } from './deployment.ts';
+import type { Settings } from './settings.ts';
+import type { Kill, Verdict } from './verdict.ts';
 
 /** What the orchestrator tells its processes. Secrets go this way and never on a command line. */
 export type ToChild =
-  | { readonly type: 'start'; readonly settings: Settings; readonly cluster: Cluster; readonly role: Role }
+  | {
+      readonly type: 'start';
+      readonly settings: Settings;
+      readonly deployment: Deployment;
+      readonly role: Role;
+    }
   /** Authorisation server: say `outstanding` once the worker has this many calls open. */
   | { readonly type: 'watch'; readonly worker: string; readonly calls: number }
   /** Judge: what was killed, by the clock of this machine. */
-  | {
-      readonly type: 'killed';
-      readonly what: 'leader' | 'updater';
-      readonly name: string;
-      readonly worker: string;
-      readonly at: number;
-    }
-  /** Front end and judge: the timed part begins, or is over. */
+  | { readonly type: 'killed'; readonly kill: Kill }
+  /** Front end and judge: the timed part begins, or is over. The front end then stores the probes. */
   | { readonly type: 'run' }
-  | { readonly type: 'finish' }
-  /** Judge: the front end's claims, to be believed only where they hold. */
-  | { readonly type: 'claims'; readonly claims: Claims }
+  | { readonly type: 'finish'; readonly probes: readonly string[] }
+  /** Judge: what the front end and the updaters say, to be believed only where it holds; and where the probes belong. */
+  | { readonly type: 'claims'; readonly testimony: Testimony }
   | { readonly type: 'stop' };
 
 /** What a process is to be. */
@@ -42,6 +44,23 @@ export type FromChild =
       readonly leaderId: string | null;
     }
   | { readonly type: 'progress'; readonly progress: Progress }
+  | {
+      readonly type: 'proxyView';
+      readonly name: string;
+      readonly mapVersion: number;
+      readonly clients: number;
+      readonly underWay: number;
+      readonly held: number;
+    }
+  | { readonly type: 'reloaded'; readonly proxy: string; readonly version: number }
+  | {
+      readonly type: 'reloadRefused';
+      readonly proxy: string;
+      readonly code: string;
+      readonly message: string;
+    }
+  /** Updater: its calls since the last such message. */
+  | { readonly type: 'calls'; readonly name: string; readonly calls: CallJournal }
   /** Front end: all tokens are stored. */
   | { readonly type: 'stored'; readonly at: number }
   | { readonly type: 'claims'; readonly claims: Claims }
@@ -51,13 +70,28 @@ export type FromChild =
 export interface Claims {
   /** The version that each acknowledged put was given, by token id. */
   readonly puts: Readonly<Record<string, number>>;
+  readonly marks: readonly MarkClaims[];
+  /** Probes whose put was acknowledged. */
+  readonly probed: readonly string[];
   readonly reads: number;
-  readonly failedOps: number;
-  readonly failures: readonly string[];
-  /** The longest that one read took, in ms. */
-  readonly slowestMs: number;
-  /** When each of the small writes that the front end sends all the time was acknowledged. */
-  readonly writesAckedAt: readonly number[];
+  readonly calls: CallJournal;
+}
+
+/** One key that the front end wrote all the time, one write after the other. */
+export interface MarkClaims {
+  readonly id: string;
+  /** When each write was acknowledged. */
+  readonly ackedAt: readonly number[];
+  /** Writes that rejected: applied once, or not at all. */
+  readonly failed: number;
+}
+
+/** All that was said to the judge. */
+export interface Testimony {
+  readonly claims: Claims;
+  readonly updaterCalls: CallJournal;
+  /** The cluster that must hold each probe. */
+  readonly probes: Readonly<Record<string, number>>;
 }
 
 /** For the live view. */
@@ -68,22 +102,4 @@ export interface Progress {
   readonly refreshed: number;
   readonly lapsed: number;
   readonly revokedFamilies: number;
-}
-
-/** What the judge found; the last line of `--json`, but for what only the orchestrator knows. */
-export interface Verdict {
-  readonly refreshed: number;
-  readonly refreshedAtLeast: number;
-  readonly providerCalls: number;
-  readonly lapsed: number;
-  readonly suspects: number;
-  readonly lostAnswers: number;
-  readonly needsConsent: number;
-  readonly revokedFamilies: number;
-  readonly lostAcks: number;
-  readonly doubleAcks: number;
-  readonly leaderGapsMs: readonly number[];
-  readonly releaseMs: number | null;
-  /** A sentence for each thing that is not as promised; at most twenty. */
-  readonly remarks: readonly string[];
 }

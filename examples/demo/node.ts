@@ -1,11 +1,23 @@
 import { join } from 'node:path';
-import { startNode } from '../../src/index.ts';
+import { type ClientOptions, startNode } from '../../src/index.ts';
 import { meetParent } from './child.ts';
+import { clusterOf } from './deployment.ts';
 
-/** One node of the cluster: what a host application embeds, and nothing else. */
+/** One node of a cluster: what a host application embeds, and nothing else. */
 const { parent, start } = await meetParent();
-const { cluster, role } = start;
+const { deployment, settings, role } = start;
+const { secrets } = deployment;
 const id = role.name;
+const [cluster] = clusterOf(deployment, id);
+
+const everybody: Readonly<Record<string, ClientOptions>> = {
+  updater: { secret: secrets.updater, may: ['take'] },
+  frontEnd: { secret: secrets.frontEnd, may: ['put', 'get', 'admin'] },
+};
+/** With shards nobody but the judge comes in another way. */
+const proxies: Readonly<Record<string, ClientOptions>> = {
+  proxy: { secret: secrets.proxy, may: ['take', 'put', 'get', 'admin', 'proxy'] },
+};
 
 const node = await startNode({
   id,
@@ -15,9 +27,8 @@ const node = await startNode({
   peers: cluster.peers,
   secret: cluster.peerSecret,
   clients: {
-    updater: { secret: cluster.secrets.updater, may: ['take'] },
-    frontEnd: { secret: cluster.secrets.frontEnd, may: ['put', 'get', 'admin'] },
-    judge: { secret: cluster.secrets.judge, may: ['get'] },
+    ...(settings.shards === 1 ? everybody : proxies),
+    judge: { secret: secrets.judge, may: ['get'] },
   },
 });
 parent.onMessage = (message) => {

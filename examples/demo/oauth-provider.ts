@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import Provider, { type ClientMetadata, type KoaContextWithOIDC } from 'oidc-provider';
 import { fingerprint, type Granted, type JournalEvent } from './journal.ts';
 import { providers, type Settings } from './settings.ts';
+import { tokenId } from './shard-plan.ts';
 import { memoryStore } from './token-adapter.ts';
 
 /**
@@ -136,7 +137,7 @@ class DemoAuthorizationServer implements AuthorizationServer {
     const name = providers[index % providers.length] ?? providers[0];
     const client = await provider.Client.find(name);
     if (client === undefined) throw new Error(`no client ${name}`);
-    const id = `token-${String(index + 1).padStart(5, '0')}`;
+    const id = tokenId(index);
     const leadSeconds = this.#settings.leadMs / 1_000;
     const expiresIn = Math.ceil(
       leadSeconds + ((this.#settings.lifetimeSeconds - leadSeconds) * (index + 1)) / count,

@@ -1,8 +1,12 @@
-import type { Claims, Verdict } from './messages.ts';
+import { type CallJournal, longestMs } from './call-log.ts';
+import type { Links } from './links.ts';
+import type { Claims } from './messages.ts';
 import type { Settings } from './settings.ts';
+import { renderShards, type ShardResult, shardPromises, shardResultOf } from './shard-report.ts';
+import type { Verdict } from './verdict.ts';
 
-/** The last line of `--json`, exactly these fields. */
-export interface Result {
+/** The last line of `--json`, exactly these fields; with shards also those of a ShardResult. */
+export interface Result extends Partial<ShardResult> {
   readonly tokens: number;
   readonly refreshed: number;
   readonly providerCalls: number;
@@ -23,13 +27,19 @@ export interface Run {
   readonly settings: Settings;
   readonly verdict: Verdict;
   readonly claims: Claims;
+  readonly updaterCalls: CallJournal;
+  /** Shard files that all proxies followed, and bad ones that all refused. */
+  readonly reloads: { readonly followed: number; readonly refused: number };
+  /** Undefined without shards, and on a machine that does not tell. */
+  readonly links: Links | undefined;
   /** Processes that ended although nobody ended them, and the like. */
   readonly troubles: readonly string[];
 }
 
 const refreshesMin = 2;
 
-export function resultOf({ settings, verdict, claims }: Run): Result {
+export function resultOf(run: Run): Result {
+  const { settings, verdict, claims } = run;
   const { refreshedAtLeast: _, remarks: __, leaderGapsMs, ...counts } = verdict;
   return {
     tokens: settings.tokens,
@@ -42,11 +52,16 @@ export function resultOf({ settings, verdict, claims }: Run): Result {
     revokedFamilies: counts.revokedFamilies,
     lostAcks: counts.lostAcks,
     doubleAcks: counts.doubleAcks,
-    failedOps: claims.failedOps,
+    failedOps: failedOpsOf(claims),
     leaderGapsMs,
     releaseMs: counts.releaseMs,
     seconds: settings.seconds,
+    ...shardResultOf(run),
   };
+}
+
+function failedOpsOf({ calls }: Claims): number {
+  return calls.rejected + calls.tooSlow;
 }
 
 /** @returns a sentence for each promise that was broken; none if all held. */
@@ -58,7 +73,8 @@ export function brokenPromises(run: Run): readonly string[] {
   };
   want(verdict.lostAcks === 0, `${verdict.lostAcks} acknowledged writes are not what the cluster holds`);
   want(verdict.doubleAcks === 0, `${verdict.doubleAcks} answers were stored twice`);
-  want(claims.failedOps === 0, `${claims.failedOps} calls of the front end failed or took over 2 s`);
+  const failedOps = failedOpsOf(claims);
+  want(failedOps === 0, `${failedOps} calls of the front end failed or took over 2 s`);
   want(verdict.lapsed === 0, `${verdict.lapsed} access tokens lapsed`);
   want(
     verdict.revokedFamilies <= verdict.lostAnswers,
@@ -76,8 +92,8 @@ export function brokenPromises(run: Run): readonly string[] {
     verdict.refreshedAtLeast >= refreshesMin,
     `a token was refreshed only ${verdict.refreshedAtLeast} times`,
   );
-  want(verdict.leaderGapsMs.length > 0, 'no leader was killed');
-  return broken;
+  want(verdict.leaderGapsMs.length === settings.shards, 'not every leader was killed');
+  return [...broken, ...shardPromises(run)];
 }
 
 /** @returns the report for a person. */
@@ -93,8 +109,8 @@ export function renderReport(run: Run): string {
     '',
     row('refreshed', verdict.refreshed, `each token at least ${verdict.refreshedAtLeast} times`),
     row('calls to the provider', verdict.providerCalls),
-    row('reads of the front end', claims.reads, `slowest ${Math.round(claims.slowestMs)} ms`),
-    row('failed operations', claims.failedOps),
+    row('reads of the front end', claims.reads, `slowest ${Math.round(longestMs(claims.calls.answered))} ms`),
+    row('failed operations', failedOpsOf(claims)),
     row('access tokens lapsed', verdict.lapsed),
     row('acknowledged writes lost', verdict.lostAcks),
     row('answers stored twice', verdict.doubleAcks),
@@ -110,9 +126,14 @@ export function renderReport(run: Run): string {
     row('families revoked', verdict.revokedFamilies, 'at most the answers that died'),
     row('users who must consent again', verdict.needsConsent),
     '',
+    ...renderShards(run),
     ...(broken.length === 0
       ? ['Every promise held.']
       : ['BROKEN:', ...broken.map((sentence) => `  ${sentence}`)]),
-    ...(broken.length === 0 ? [] : [...verdict.remarks, ...claims.failures].map((remark) => `    ${remark}`)),
+    ...(broken.length === 0
+      ? []
+      : [...verdict.remarks, ...claims.calls.failures, ...run.updaterCalls.failures].map(
+          (remark) => `    ${remark}`,
+        )),
   ].join('\n');
 }

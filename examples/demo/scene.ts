@@ -1,141 +1,195 @@
-import { join } from 'node:path';
-import { type Child, startChild } from './child.ts';
-import type { FromChild, Progress, Role } from './messages.ts';
+import { type CallJournal, joinJournals } from './call-log.ts';
+import { Cast } from './cast.ts';
+import { type Deployment, nodeIdsOf } from './deployment.ts';
+import { countLinks, type Links, socketsOf } from './links.ts';
+import type { Claims, FromChild } from './messages.ts';
+import { Reloads } from './reloads.ts';
 import type { Run } from './report.ts';
-import { type Cluster, nodeIds, type Settings, updaterIds, updaterRestartMs } from './settings.ts';
-import { type Moment, type NodeView, renderLine, renderView } from './view.ts';
+import { play, type Stage } from './script.ts';
+import { type Settings, updaterIds, updaterRestartMs } from './settings.ts';
+import { homeOf, markIds, ShardPlan, tokenIds } from './shard-plan.ts';
+import { Spectator } from './spectator.ts';
+import type { Kill } from './verdict.ts';
 
 export interface SceneOptions {
   readonly settings: Settings;
-  readonly cluster: Cluster;
+  readonly deployment: Deployment;
   readonly directory: string;
   /** Draw in place; otherwise a line every few seconds. */
   readonly live: boolean;
 }
 
 const drawMs = 250;
-const lineMs = 5_000;
-const eventsKept = 20;
 const leaderWaitMs = 15_000;
 /** The updater is killed at the first moment with so many calls open; after a while fewer will do. */
 const openCallsWanted = 4;
 const openCallsWaitMs = 3_000;
+const updaterToKill = 'updater-2';
+const proxyToKill = 'proxy-1';
 
-/** The script, in shares of the run. */
-const leaderKilledAt = 1 / 3;
-const leaderRestartedAt = 0.45;
-const updaterKilledAt = 0.55;
-const victim = 'updater-2';
-
-/** The processes of one run, the script that hurts them, and what a person sees of it. */
-export class Scene {
+/** The processes of one run, what is done to them, and what a person sees of it. */
+export class Scene implements Stage {
   readonly #options: SceneOptions;
-  readonly #children = new Map<string, Child>();
-  /** Processes that are meant to end. */
-  readonly #doomed = new Set<Child>();
-  readonly #nodes = new Map<string, NodeView | 'down'>(nodeIds.map((id) => [id, 'down']));
-  readonly #events: string[] = [];
-  readonly #troubles: string[] = [];
-  #tokenEndpoint = '';
-  #journalUrl = '';
-  #progress: Progress | undefined;
+  readonly #cast: Cast;
+  readonly #spectator: Spectator;
+  readonly #plan: ShardPlan;
+  readonly #reloads: Reloads;
+  readonly #updaterCalls: CallJournal[] = [];
+  #links: Links | undefined;
   #startedAt = 0;
-  #linesDrawn = 0;
-  #lineAt = 0;
-  #rates: { readonly at: number; readonly refreshed: number }[] = [];
 
   constructor(options: SceneOptions) {
+    const { settings, deployment } = options;
     this.#options = options;
+    this.#cast = new Cast({ ...options, onMessage: (message) => this.#note(message) });
+    this.#spectator = new Spectator({ ...options, isAlive: (name) => this.#cast.isAlive(name) });
+    this.#plan = new ShardPlan(deployment.clusters, [
+      ...tokenIds(settings.tokens),
+      ...markIds(deployment.clusters.length),
+    ]);
+    this.#reloads = new Reloads({
+      path: deployment.shardFile,
+      plan: this.#plan,
+      proxies: () => this.#proxies().map((name) => this.#cast.get(name)),
+      say: (event) => this.#spectator.say(event),
+    });
   }
 
   /** From nothing to the verdict; all processes have ended when it resolves. */
   async play(): Promise<Run> {
     await this.#startAll();
-    const drawing = setInterval(() => this.#draw(), drawMs);
+    const drawing = setInterval(() => this.#spectator.draw(), drawMs);
     const { settings } = this.#options;
-    const frontEnd = this.#child('front-end');
-    const judge = this.#child('judge');
+    const frontEnd = this.#cast.get('front-end');
     const stored = frontEnd.next('stored');
     this.#startedAt = Date.now();
+    this.#spectator.begin(this.#startedAt);
     frontEnd.send({ type: 'run' });
     await stored;
-    this.#say(`${settings.tokens} tokens stored`);
-    const claims = frontEnd.next('claims');
-    claims.catch(() => {}); // awaited below; the script may end first
-    await this.#script();
-    judge.send({ type: 'finish' });
-    frontEnd.send({ type: 'finish' });
-    const { claims: said } = await claims;
-    await Promise.all(updaterIds.map((id) => this.#stop(id)));
-    const verdict = judge.next('verdict');
-    judge.send({ type: 'claims', claims: said });
-    const run: Run = { settings, verdict: (await verdict).verdict, claims: said, troubles: this.#troubles };
+    this.#spectator.say(`${settings.tokens} tokens stored`);
+    const said = frontEnd.next('claims');
+    said.catch(() => {}); // awaited below; the script may end first
+    await play(this, settings.shards);
+    const finish = { type: 'finish', probes: Object.keys(this.#probes()) } as const;
+    this.#cast.get('judge').send(finish);
+    frontEnd.send(finish);
+    const { claims } = await said;
+    await Promise.all(updaterIds.map((id) => this.#cast.stop(id)));
+    const run = await this.#judge(claims);
     clearInterval(drawing);
-    this.#draw();
-    await Promise.all([...this.#children.keys()].map((name) => this.#stop(name)));
+    this.#spectator.draw();
+    await this.#cast.stopAll();
     return run;
   }
 
   /** For a run that is given up. */
   killAll(): void {
-    for (const child of this.#children.values()) {
-      this.#doomed.add(child);
-      void child.kill();
-    }
+    this.#cast.killAll();
   }
 
-  async #startAll(): Promise<void> {
-    const server = await this.#start('authorization-server.ts', 'authorization-server');
-    this.#tokenEndpoint = server.address;
-    this.#journalUrl = server.journalUrl;
-    await Promise.all(nodeIds.map((id) => this.#start('node.ts', id)));
-    await this.#leader();
-    await Promise.all([
-      ...updaterIds.map((id) => this.#start('updater.ts', id)),
-      this.#start('front-end.ts', 'front-end'),
-      this.#start('judge.ts', 'judge'),
-    ]);
-  }
-
-  async #script(): Promise<void> {
-    await this.#until(leaderKilledAt);
-    const leader = await this.#leader();
-    await this.#killAndTell('leader', leader);
-    this.#nodes.set(leader, 'down');
-    await this.#until(leaderRestartedAt);
-    await this.#start('node.ts', leader);
-    this.#say(`node ${leader} started again`);
-    await this.#until(updaterKilledAt);
-    await this.#whenBusy(victim);
-    await this.#killAndTell('updater', victim);
-    await pause(updaterRestartMs);
-    await this.#start('updater.ts', victim);
-    this.#say(`${victim} started again`);
-    await this.#until(1);
-  }
-
-  async #until(share: number): Promise<void> {
+  async until(share: number): Promise<void> {
     await pause(this.#startedAt + share * this.#options.settings.seconds * 1_000 - Date.now());
   }
 
-  async #killAndTell(what: 'leader' | 'updater', name: string): Promise<void> {
-    const child = this.#child(name);
-    this.#doomed.add(child);
+  async killLeader(home: number): Promise<string> {
+    const name = await this.#leader(home);
+    await this.#kill('leader', name, home);
+    this.#spectator.say(`node ${name}, the leader, killed (SIGKILL)`);
+    return name;
+  }
+
+  async restartNode(name: string): Promise<void> {
+    await this.#cast.start('node.ts', name);
+    this.#spectator.say(`node ${name} started again`);
+  }
+
+  async replaceUpdater(): Promise<void> {
+    await this.#whenBusy(updaterToKill);
+    await this.#kill('updater', updaterToKill);
+    this.#spectator.say(`${updaterToKill} killed (SIGKILL) with calls in flight`);
+    await pause(updaterRestartMs);
+    await this.#cast.start('updater.ts', updaterToKill);
+    this.#spectator.say(`${updaterToKill} started again`);
+  }
+
+  async killProxy(): Promise<void> {
+    await this.#kill('proxy', proxyToKill);
+    this.#spectator.say(`${proxyToKill} killed (SIGKILL)`);
+  }
+
+  async restartProxy(): Promise<void> {
+    await this.#cast.start('proxy.ts', proxyToKill);
+    await this.#orTrouble(this.#reloads.checkVersions());
+    this.#spectator.say(`${proxyToKill} started again`);
+  }
+
+  async reload(count: number): Promise<void> {
+    for (let done = 0; done < count; done++) await this.#orTrouble(this.#reloads.reload());
+  }
+
+  /** It gives away a token of each shard. */
+  async offerBadFile(): Promise<void> {
+    const { settings, deployment } = this.#options;
+    const ids = tokenIds(settings.tokens);
+    const keys = deployment.clusters.flatMap((_, home) => {
+      const id = ids.find((each) => homeOf(each, settings.shards) === home);
+      return id === undefined ? [] : [id];
+    });
+    await this.#orTrouble(this.#reloads.offerBad(keys));
+  }
+
+  countLinks(): void {
+    const nodes = this.#cast.pidsOf(nodeIdsOf(this.#options.deployment));
+    const wanted = this.#cast.pidsOf(this.#proxies());
+    const tolerated = this.#cast.pidsOf(['judge']);
+    const sockets = socketsOf([...this.#cast.pidsOf(this.#cast.names())]);
+    this.#links = sockets === undefined ? undefined : countLinks(sockets, { nodes, wanted, tolerated });
+  }
+
+  async #startAll(): Promise<void> {
+    const { deployment } = this.#options;
+    this.#cast.provider = await this.#cast.start('authorization-server.ts', 'authorization-server');
+    await Promise.all(nodeIdsOf(deployment).map((id) => this.#cast.start('node.ts', id)));
+    await Promise.all(deployment.clusters.map((_, home) => this.#leader(home)));
+    await Promise.all(this.#proxies().map((name) => this.#cast.start('proxy.ts', name)));
+    await Promise.all([
+      ...updaterIds.map((id) => this.#cast.start('updater.ts', id)),
+      this.#cast.start('front-end.ts', 'front-end'),
+      this.#cast.start('judge.ts', 'judge'),
+    ]);
+  }
+
+  async #judge(claims: Claims): Promise<Run> {
+    const judge = this.#cast.get('judge');
+    const said = judge.next('verdict');
+    const updaterCalls = joinJournals(this.#updaterCalls);
+    judge.send({ type: 'claims', testimony: { claims, updaterCalls, probes: this.#probes() } });
+    const { verdict } = await said;
+    const { followed, refused } = this.#reloads;
+    return {
+      settings: this.#options.settings,
+      verdict,
+      claims,
+      updaterCalls,
+      reloads: { followed, refused },
+      links: this.#links,
+      troubles: this.#cast.troubles,
+    };
+  }
+
+  async #kill(what: Kill['what'], name: string, home?: number): Promise<void> {
+    const worker = `${name}:${this.#cast.get(name).pid}`;
     const at = Date.now();
-    const gone = child.kill();
-    this.#child('judge').send({ type: 'killed', what, name, worker: `${name}:${child.pid}`, at });
+    const gone = this.#cast.kill(name);
+    this.#cast.get('judge').send({ type: 'killed', kill: { what, name, worker, at, home } });
     await gone;
-    this.#say(
-      what === 'leader'
-        ? `node ${name}, the leader, killed (SIGKILL)`
-        : `${name} killed (SIGKILL) with calls in flight`,
-    );
+    this.#spectator.down(name);
   }
 
   /** Resolves when the updater has calls open at the authorisation server. */
   async #whenBusy(name: string): Promise<void> {
-    const server = this.#child('authorization-server');
-    const worker = `${name}:${this.#child(name).pid}`;
+    const server = this.#cast.get('authorization-server');
+    const worker = `${name}:${this.#cast.get(name).pid}`;
     const said = server.next('outstanding');
     server.send({ type: 'watch', worker, calls: openCallsWanted });
     const fewer = setTimeout(() => server.send({ type: 'watch', worker, calls: 1 }), openCallsWaitMs);
@@ -143,94 +197,37 @@ export class Scene {
     clearTimeout(fewer);
   }
 
-  async #leader(): Promise<string> {
+  async #leader(home: number): Promise<string> {
+    const cluster = this.#options.deployment.clusters[home];
+    if (cluster === undefined) throw new Error(`there is no cluster ${home}`);
     const giveUpAt = Date.now() + leaderWaitMs;
     for (;;) {
-      const leaders = [...this.#nodes.values()]
-        .filter((view) => view !== 'down')
-        .filter((view) => view.role === 'leader');
-      const newest = leaders.sort((one, other) => other.term - one.term)[0];
-      if (newest !== undefined && this.#children.get(newest.nodeId)?.alive === true) return newest.nodeId;
-      if (Date.now() > giveUpAt) throw new Error(`no leader within ${leaderWaitMs} ms`);
+      const leader = this.#spectator.leaderOf(cluster);
+      if (leader !== undefined) return leader;
+      if (Date.now() > giveUpAt) throw new Error(`no leader of ${cluster.name} within ${leaderWaitMs} ms`);
       await pause(10);
     }
   }
 
-  async #start(file: string, name: string): Promise<Extract<FromChild, { type: 'ready' }>> {
-    const { settings, cluster, directory } = this.#options;
-    const child = startChild(file, name, join(directory, `${name}.log`), (message) =>
-      this.#onMessage(message),
-    );
-    this.#children.set(name, child);
-    child.exited.then((how) => {
-      if (!this.#doomed.has(child)) this.#troubles.push(`${name} ended by itself (${how})`);
+  /** What a proxy did not do is a broken promise; the run goes on, for the judge to say what else is. */
+  async #orTrouble(step: Promise<void>): Promise<void> {
+    await step.catch((error: unknown) => {
+      this.#cast.troubles.push(error instanceof Error ? error.message : String(error));
     });
-    const ready = child.next('ready');
-    const role: Role = { name, directory, tokenEndpoint: this.#tokenEndpoint, journalUrl: this.#journalUrl };
-    child.send({ type: 'start', settings, cluster, role });
-    return ready;
   }
 
-  async #stop(name: string): Promise<void> {
-    const child = this.#child(name);
-    this.#doomed.add(child);
-    if (child.alive) await child.stop();
+  #note(message: FromChild): void {
+    this.#spectator.note(message);
+    if (message.type === 'calls') this.#updaterCalls.push(message.calls);
   }
 
-  #child(name: string): Child {
-    const child = this.#children.get(name);
-    if (child === undefined) throw new Error(`${name} was not started`);
-    return child;
+  #proxies(): readonly string[] {
+    return Object.keys(this.#options.deployment.proxies);
   }
 
-  #onMessage(message: FromChild): void {
-    if (message.type === 'view') {
-      const before = this.#nodes.get(message.nodeId);
-      this.#nodes.set(message.nodeId, message);
-      const isNews = message.role === 'leader' && (before === 'down' || before?.role !== 'leader');
-      if (isNews) this.#say(`node ${message.nodeId} leads term ${message.term}`);
-    }
-    if (message.type === 'progress') {
-      this.#progress = message.progress;
-      this.#rates.push({ at: Date.now(), refreshed: message.progress.refreshed });
-      this.#rates = this.#rates.filter(({ at }) => at > Date.now() - 1_000);
-    }
-  }
-
-  #say(event: string): void {
-    const seconds = this.#startedAt === 0 ? 0 : (Date.now() - this.#startedAt) / 1_000;
-    this.#events.push(`${seconds.toFixed(1).padStart(6)} s  ${event}`);
-    if (this.#events.length > eventsKept) this.#events.shift();
-    if (!this.#options.live) console.log(this.#events.at(-1));
-  }
-
-  #draw(): void {
-    if (this.#options.live) {
-      const lines = renderView(this.#moment());
-      const up = this.#linesDrawn === 0 ? '' : `\u001b[${this.#linesDrawn}A`;
-      process.stdout.write(`${up}${lines.map((line) => `\u001b[2K${line}\n`).join('')}`);
-      this.#linesDrawn = lines.length;
-    } else if (Date.now() >= this.#lineAt) {
-      this.#lineAt = Date.now() + lineMs;
-      console.log(renderLine(this.#moment()));
-    }
-  }
-
-  #moment(): Moment {
-    const first = this.#rates[0];
-    const last = this.#rates.at(-1);
-    const spanMs = first === undefined || last === undefined ? 0 : last.at - first.at;
-    const gained = first === undefined || last === undefined ? 0 : last.refreshed - first.refreshed;
-    return {
-      elapsedSeconds: (Date.now() - this.#startedAt) / 1_000,
-      seconds: this.#options.settings.seconds,
-      tokens: this.#options.settings.tokens,
-      nodes: this.#nodes,
-      updaters: new Map(updaterIds.map((id) => [id, this.#children.get(id)?.alive ?? false])),
-      progress: this.#progress,
-      refreshesPerSecond: spanMs === 0 ? 0 : Math.round((gained * 1_000) / spanMs),
-      events: this.#events,
-    };
+  /** None without shards: nothing has moved. */
+  #probes(): Readonly<Record<string, number>> {
+    return this.#options.settings.shards === 1 ? {} : this.#plan.probes();
   }
 }
 

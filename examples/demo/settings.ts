@@ -1,17 +1,17 @@
-import { randomBytes } from 'node:crypto';
-import { createServer } from 'node:net';
-
 /** What a person chooses. */
 export interface DemoOptions {
   readonly tokens: number;
   readonly seconds: number;
   readonly json: boolean;
+  /** 1: one cluster that everybody dials. 2: two clusters behind two proxies. */
+  readonly shards: number;
 }
 
 /** Everything that the processes of one run share. Durations in ms unless the name says otherwise. */
 export interface Settings {
   readonly tokens: number;
   readonly seconds: number;
+  readonly shards: number;
   /** Lifetime of an access token, in whole seconds: a third of the run. */
   readonly lifetimeSeconds: number;
   /** A refresh starts so long before the token expires. */
@@ -29,21 +29,8 @@ export interface Settings {
   readonly latencyMs: number;
 }
 
-/** Where the nodes are and who may speak to them. */
-export interface Cluster {
-  readonly name: string;
-  readonly peers: Readonly<Record<string, string>>;
-  readonly ports: Readonly<Record<string, number>>;
-  readonly peerSecret: string;
-  /** Client secrets of raftsman, and that of both clients at the authorisation server. */
-  readonly secrets: Readonly<Record<Account, string>>;
-}
-
-export type Account = 'updater' | 'frontEnd' | 'judge' | 'provider';
-
-export const nodeIds = ['a', 'b', 'c'] as const;
 export const updaterIds = ['updater-1', 'updater-2', 'updater-3'] as const;
-export const queueName = 'tokens';
+export const queueNames = { tokens: 'tokens', marks: 'marks', probes: 'probes' } as const;
 
 /** A killed updater is started again so long after. */
 export const updaterRestartMs = 2_000;
@@ -52,21 +39,28 @@ export const updaterRestartMs = 2_000;
 export const providers = ['rotating', 'steady'] as const;
 export type ProviderName = (typeof providers)[number];
 
-const usage = 'usage: npm run demo -- [--tokens N] [--seconds N] [--json]';
+/** The script of two shards has more to do. */
+const shardsSecondsMin = 30;
+
+const usage = 'usage: npm run demo -- [--shards N] [--tokens N] [--seconds N] [--json]';
 
 /** @throws Error with a sentence for a person. */
 export function parseOptions(args: readonly string[]): DemoOptions {
   let tokens = 1_000;
   let seconds = 60;
   let json = false;
+  let shards = 1;
   for (let index = 0; index < args.length; index++) {
     const arg = args[index];
     if (arg === '--json') json = true;
     else if (arg === '--tokens') tokens = whole(arg, args[++index], 2, 20_000);
+    else if (arg === '--shards') shards = whole(arg, args[++index], 1, 2);
     else if (arg === '--seconds') seconds = whole(arg, args[++index], 24, 3_600);
     else throw new Error(`unknown argument ${arg}; ${usage}`);
   }
-  return { tokens, seconds, json };
+  if (shards > 1 && seconds < shardsSecondsMin)
+    throw new Error(`--seconds must be at least ${shardsSecondsMin} with two shards; ${usage}`);
+  return { tokens, seconds, json, shards };
 }
 
 function whole(name: string, text: string | undefined, min: number, max: number): number {
@@ -84,6 +78,7 @@ export function settingsFor(options: DemoOptions): Settings {
   return {
     tokens: options.tokens,
     seconds: options.seconds,
+    shards: options.shards,
     lifetimeSeconds,
     leadMs: lifetimeMs * 0.5,
     urgentMs: lifetimeMs * 0.1,
@@ -93,38 +88,4 @@ export function settingsFor(options: DemoOptions): Settings {
     concurrency: 25,
     latencyMs: 60,
   };
-}
-
-/** Draws secrets, and ports from the operating system. */
-export async function makeCluster(): Promise<Cluster> {
-  const free = await freePorts(nodeIds.length);
-  const ports = Object.fromEntries(nodeIds.map((id, index) => [id, free[index] ?? 0]));
-  const peers = Object.fromEntries(nodeIds.map((id) => [id, `ws://127.0.0.1:${ports[id]}`]));
-  const secret = () => randomBytes(32).toString('hex');
-  return {
-    name: 'demo',
-    peers,
-    ports,
-    peerSecret: secret(),
-    secrets: { updater: secret(), frontEnd: secret(), judge: secret(), provider: secret() },
-  };
-}
-
-/** All are held open until all are known, so that they differ. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve, reject) => {
-          server.on('error', reject);
-          server.listen(0, '127.0.0.1', () => {
-            const address = server.address();
-            resolve(typeof address === 'object' && address !== null ? address.port : 0);
-          });
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

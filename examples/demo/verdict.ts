@@ -1,12 +1,16 @@
 import type { JournalEvent } from './journal.ts';
-import type { Claims, Verdict } from './messages.ts';
+import type { Testimony } from './messages.ts';
+import { homeOf } from './shard-plan.ts';
+import { type FinalMark, judgeShards, type ShardVerdict, type TaskCounts } from './shard-verdict.ts';
 
 /** What was killed, and when by the clock of this machine. `worker` is what the authorisation server calls the process. */
 export interface Kill {
-  readonly what: 'leader' | 'updater';
+  readonly what: 'leader' | 'updater' | 'proxy';
   readonly name: string;
   readonly worker: string;
   readonly at: number;
+  /** Of a leader: the place of its cluster. */
+  readonly home: number | undefined;
 }
 
 /** A token as one node has it in the end. */
@@ -33,10 +37,34 @@ export interface Lapse {
 export interface Evidence {
   readonly journal: readonly JournalEvent[];
   readonly kills: readonly Kill[];
-  readonly claims: Claims;
+  readonly testimony: Testimony;
   readonly finals: readonly FinalRead[];
+  readonly marks: readonly FinalMark[];
+  /** One for each cluster. */
+  readonly counts: readonly TaskCounts[];
   readonly lapses: readonly Lapse[];
   readonly suspects: number;
+}
+
+/** What the judge found. */
+export interface Verdict {
+  readonly refreshed: number;
+  readonly refreshedAtLeast: number;
+  readonly providerCalls: number;
+  readonly lapsed: number;
+  readonly suspects: number;
+  readonly lostAnswers: number;
+  readonly needsConsent: number;
+  readonly revokedFamilies: number;
+  readonly lostAcks: number;
+  readonly doubleAcks: number;
+  /** One for each leader that was killed, in order. */
+  readonly leaderGapsMs: readonly number[];
+  readonly releaseMs: number | null;
+  /** Undefined when there is one cluster. */
+  readonly shards: ShardVerdict | undefined;
+  /** A sentence for each thing that is not as promised; at most twenty. */
+  readonly remarks: readonly string[];
 }
 
 type Issued = Extract<JournalEvent, { type: 'issued' }>;
@@ -53,7 +81,7 @@ interface Family {
 /** An answer that arrived so long before its process was killed may not have been stored yet. Older ones must have been. */
 const storeMs = 500;
 const remarksMax = 20;
-/** Nodes that must agree with the leader, out of three. */
+/** Nodes that must agree with the leader, out of three of its cluster. */
 const agreeMin = 2;
 
 /**
@@ -81,10 +109,11 @@ class Court {
   verdict(): Verdict {
     for (const event of this.#evidence.journal) this.#read(event);
     for (const final of this.#evidence.finals) this.#judgeFamily(final);
-    for (const id of Object.keys(this.#evidence.claims.puts)) {
+    for (const id of Object.keys(this.#evidence.testimony.claims.puts)) {
       if (!this.#evidence.finals.some((final) => final.family === id))
         this.#lose(`${id} was never read in the end`);
     }
+    const shards = this.#judgeShards();
     const families = [...this.#families.values()];
     const untouched = families.filter((family) => !this.#lost.has(family.id) && !family.revoked);
     const lapses = this.#evidence.lapses.filter((lapse) =>
@@ -104,6 +133,7 @@ class Court {
       doubleAcks: this.#doubleAcks,
       leaderGapsMs: this.#leaderGaps(),
       releaseMs: this.#release(),
+      shards,
       remarks: this.#remarks,
     };
   }
@@ -140,7 +170,7 @@ class Court {
 
   #judgeFamily({ family: id, leader, replicas }: FinalRead): void {
     const family = this.#families.get(id);
-    const putVersion = this.#evidence.claims.puts[id];
+    const putVersion = this.#evidence.testimony.claims.puts[id];
     if (family === undefined || leader === undefined) {
       this.#lose(family === undefined ? `${id} is stored, but was never granted` : `${id} is gone`);
       return;
@@ -157,6 +187,25 @@ class Court {
       this.#doubleAcks += acks - family.issued.length;
       this.#remark(`${id} was acknowledged ${acks} times for ${family.issued.length} answers`);
     }
+    const must = family.issued.filter((issued) => !this.#diedWithItsWorker(issued)).length;
+    if (this.#isSharded && acks < must)
+      this.#lose(`${id} was acknowledged ${acks} times; ${must} answers came to updaters that lived`);
+  }
+
+  /** With shards every write is counted, not only whether the last one is there. */
+  #judgeShards(): ShardVerdict | undefined {
+    if (!this.#isSharded) return undefined;
+    return judgeShards(this.#evidence, {
+      doubleAcks: this.#doubleAcks,
+      lose: (count, why) => {
+        if (count > 0) this.#lose(why, count);
+      },
+      remark: (text) => this.#remark(text),
+    });
+  }
+
+  get #isSharded(): boolean {
+    return this.#evidence.counts.length > 1;
   }
 
   /** From the newest answer back: each that is not the stored one must have died with a killed process. */
@@ -183,11 +232,13 @@ class Court {
 
   /** From each kill of a leader, the longest that the front end then waited for a write. */
   #leaderGaps(): readonly number[] {
-    const acked = this.#evidence.claims.writesAckedAt;
+    const { counts, kills, testimony } = this.#evidence;
     const horizonMs = 10_000;
-    return this.#evidence.kills
+    return kills
       .filter((kill) => kill.what === 'leader')
       .map((kill) => {
+        const mark = testimony.claims.marks.find(({ id }) => homeOf(id, counts.length) === kill.home);
+        const acked = mark?.ackedAt ?? [];
         let gapMs = 0;
         let previous = kill.at;
         for (const at of acked) {
@@ -219,8 +270,8 @@ class Court {
     return waits.length === 0 ? null : Math.max(...waits);
   }
 
-  #lose(why: string): void {
-    this.#lostAcks++;
+  #lose(why: string, count = 1): void {
+    this.#lostAcks += count;
     this.#remark(why);
   }
 

@@ -1,6 +1,7 @@
 import type { FromChild, Progress } from './messages.ts';
 
 export type NodeView = Extract<FromChild, { type: 'view' }>;
+export type ProxyView = Extract<FromChild, { type: 'proxyView' }>;
 
 /** One moment of the run. */
 export interface Moment {
@@ -8,6 +9,7 @@ export interface Moment {
   readonly seconds: number;
   readonly tokens: number;
   readonly nodes: ReadonlyMap<string, NodeView | 'down'>;
+  readonly proxies: ReadonlyMap<string, ProxyView | 'down'>;
   readonly updaters: ReadonlyMap<string, boolean>;
   readonly progress: Progress | undefined;
   readonly refreshesPerSecond: number;
@@ -28,6 +30,7 @@ export function renderView(moment: Moment): readonly string[] {
     `raftsman demo   ${clock(moment.elapsedSeconds)} of ${clock(moment.seconds)}   ${bar(moment.elapsedSeconds / moment.seconds, barWidth)}`,
     '',
     ...[...moment.nodes].map(([id, view]) => `  node ${id}      ${nodeLine(id, view)}`),
+    ...[...moment.proxies].map(([name, view]) => `  ${name}     ${proxyLine(view)}`),
     `  updaters    ${[...moment.updaters].map(([id, up]) => (up ? id : `${id} (down)`)).join('   ')}`,
     '',
     `  urgent ${count(progress?.bands.urgent)}    expired ${count(progress?.bands.expired)}    ahead   ${count(progress?.bands.ahead)}`,
@@ -42,17 +45,26 @@ export function renderView(moment: Moment): readonly string[] {
 
 /** One line for logs that nobody watches live. */
 export function renderLine(moment: Moment): string {
-  const leader = [...moment.nodes.values()].find((view) => view !== 'down' && view.role === 'leader');
-  const name = leader === undefined || leader === 'down' ? 'none' : `${leader.nodeId} (term ${leader.term})`;
+  const leaders = [...moment.nodes.values()]
+    .filter((view) => view !== 'down')
+    .filter((view) => view.role === 'leader')
+    .map((view) => `${view.nodeId} (term ${view.term})`);
   const { progress } = moment;
   const numbers = `${progress?.refreshed ?? 0} refreshed, ${moment.refreshesPerSecond}/s, ${progress?.lapsed ?? 0} lapsed`;
-  return `${clock(moment.elapsedSeconds)}  leader ${name}  ${numbers}`;
+  return `${clock(moment.elapsedSeconds)}  leader ${leaders.join(' and ') || 'none'}  ${numbers}`;
 }
 
 function nodeLine(id: string, view: NodeView | 'down'): string {
   if (view === 'down') return 'down';
   const role = view.leaderId === id ? 'LEADER' : view.role;
   return `${role.padEnd(14)} term ${String(view.term).padEnd(6)} ${view.state}`;
+}
+
+function proxyLine(view: ProxyView | 'down'): string {
+  if (view === 'down') return 'down';
+  const { clients, mapVersion, underWay, held } = view;
+  const map = `${clients} clients`.padEnd(14);
+  return `${map} map  ${String(mapVersion).padEnd(6)} ${underWay} under way, ${held} held`;
 }
 
 function bar(share: number, length: number): string {

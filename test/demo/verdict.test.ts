@@ -1,16 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { JournalEvent } from '../../examples/demo/journal.ts';
-import type { Claims } from '../../examples/demo/messages.ts';
+import type { Claims, Testimony } from '../../examples/demo/messages.ts';
 import { type Evidence, type FinalRead, judge, type Kill } from '../../examples/demo/verdict.ts';
 
-const claims: Claims = {
-  puts: { one: 1 },
-  reads: 0,
-  failedOps: 0,
-  failures: [],
-  slowestMs: 0,
-  writesAckedAt: [],
-};
+const noCalls = { answered: [], rejected: 0, tooSlow: 0, failures: [] };
+const claims: Claims = { puts: { one: 1 }, marks: [], probed: [], reads: 0, calls: noCalls };
+const testimony: Testimony = { claims, updaterCalls: noCalls, probes: {} };
 const granted: JournalEvent = {
   type: 'granted',
   at: 0,
@@ -57,15 +52,17 @@ function verdictOf(evidence: Partial<Evidence>) {
   return judge({
     journal: [granted],
     kills: [],
-    claims,
+    testimony,
     finals: [stored(1, 'a0', 'r0')],
+    marks: [],
+    counts: [{ tokens: 1, probes: 0 }],
     lapses: [],
     suspects: 0,
     ...evidence,
   });
 }
 
-const killed: Kill = { what: 'updater', name: 'u', worker: 'u:1', at: 2_000 };
+const killed: Kill = { what: 'updater', name: 'u', worker: 'u:1', at: 2_000, home: undefined };
 
 describe('the judge', () => {
   it('finds nothing when the newest answer is stored everywhere', () => {
@@ -153,9 +150,10 @@ describe('the judge', () => {
   });
 
   it('measures the gap in writes around the kill of a leader, and not before it', () => {
-    const kills: readonly Kill[] = [{ what: 'leader', name: 'a', worker: 'a:1', at: 1_000 }];
-    const writesAckedAt = [100, 900, 1_001, 1_040, 1_045];
-    expect(verdictOf({ kills, claims: { ...claims, writesAckedAt } }).leaderGapsMs).toEqual([39]);
+    const kills: readonly Kill[] = [{ what: 'leader', name: 'a', worker: 'a:1', at: 1_000, home: 0 }];
+    const marks = [{ id: 'mark', ackedAt: [100, 900, 1_001, 1_040, 1_045], failed: 0 }];
+    const said = { ...testimony, claims: { ...claims, marks } };
+    expect(verdictOf({ kills, testimony: said }).leaderGapsMs).toEqual([39]);
   });
 
   it('measures when the last steady token of a killed updater was in other hands', () => {
