@@ -92,9 +92,7 @@ export class ShardChecks {
         this.effects.settled(group, command);
         return;
       case 'claim':
-        this.#stage.coverage.count(
-          `claim ${command.claim} ${result.kind === 'refused' ? `refused ${result.code}` : 'ok'}`,
-        );
+        this.#stage.coverage.count(`claim ${command.claim} ${result.kind === 'refused' ? 'refused' : 'ok'}`);
         if (result.kind === 'refused') return;
         if (command.claim === 'disown') this.effects.disowned(group, command);
         this.ownership.claimed(group, command);

@@ -1,15 +1,20 @@
 import type { MapAuthor, MapHolder } from './map-author.ts';
 import { type MapFaultKind, MapNemesis, mapFaultKinds } from './map-nemesis.ts';
+import type { Market } from './market.ts';
 import { type FaultKind, Nemesis } from './nemesis.ts';
 import type { Prng } from './prng.ts';
 import { type ProxyFaultKind, ProxyNemesis, proxyFaultKinds } from './proxy-nemesis.ts';
+import { ShardFlood, type ShardFloodOptions } from './shard-flood.ts';
 import type { ShardLayout } from './shard-layout.ts';
 import type { SimulatedClient } from './simulated-client.ts';
 import type { SimulatedProxy } from './simulated-proxy.ts';
 import type { Stage } from './stage.ts';
 
-type ShardFaultKind = ProxyFaultKind | MapFaultKind;
-export const shardFaultKinds: readonly ShardFaultKind[] = [...proxyFaultKinds, ...mapFaultKinds];
+type ShardFaultKind = ProxyFaultKind | MapFaultKind | 'flood';
+export const shardFaultKinds: readonly ShardFaultKind[] = [...proxyFaultKinds, ...mapFaultKinds, 'flood'];
+
+/** A flood costs as much as ten runs: few seeds have one. */
+const floodChance = 0.03;
 
 /** Faults of single nodes that worlds of shards draw too; the rest belongs to the worlds of one cluster. */
 export const nodeFaultKinds: readonly FaultKind[] = [
@@ -38,6 +43,10 @@ export interface ShardNemesisOptions {
   readonly proxies: readonly SimulatedProxy[];
   readonly programs: readonly SimulatedClient[];
   readonly holders: readonly MapHolder[];
+  readonly serverOf: ShardFloodOptions['serverOf'];
+  readonly market: Market;
+  /** A program that connects through the first proxy alone. */
+  readonly client: ShardFloodOptions['client'];
 }
 
 /** All that goes wrong in a world of shards: the usual in each cluster, and what befalls proxies, programs and shard files. */
@@ -46,6 +55,7 @@ export class ShardNemesis {
   readonly #clusters: readonly Nemesis[];
   readonly #proxies: ProxyNemesis;
   readonly #maps: MapNemesis;
+  readonly #flood: ShardFlood;
   readonly #kinds: readonly ShardFaultKind[];
   readonly #meanIntervalMs: number;
   readonly #repairs = new Set<() => void>();
@@ -69,8 +79,12 @@ export class ShardNemesis {
     const { sites } = layout;
     this.#proxies = new ProxyNemesis({ ...options, coverage, sites, later });
     this.#maps = new MapNemesis({ ...options, sites, later });
-    const some = random.shuffled(shardFaultKinds).slice(0, 2 + random.below(shardFaultKinds.length));
-    this.#kinds = random.chance(0.6) ? [...some, 'moveEmpty', 'moveThereAndBack', 'stalePublish'] : some;
+    this.#flood = new ShardFlood({ ...options, sites, later });
+    const usual = [...proxyFaultKinds, ...mapFaultKinds];
+    const some: ShardFaultKind[] = random.shuffled(usual).slice(0, 2 + random.below(usual.length));
+    if (random.chance(0.6)) some.push('moveEmpty', 'moveThereAndBack', 'stalePublish');
+    if (random.chance(floodChance)) some.push('flood', 'flood', 'flood');
+    this.#kinds = some;
     this.#meanIntervalMs = random.pick([150, 400, 1_000]);
   }
 
@@ -104,6 +118,7 @@ export class ShardNemesis {
   }
 
   #strike(kind: ShardFaultKind): boolean {
+    if (kind === 'flood') return this.#flood.strike();
     const ofMaps = mapFaultKinds.find((one) => one === kind);
     if (ofMaps !== undefined) return this.#maps.strike(ofMaps);
     const ofProxies = proxyFaultKinds.find((one) => one === kind);

@@ -5,6 +5,7 @@ import { MapAuthor, type MapHolder } from './map-author.ts';
 import { holderOf } from './map-nemesis.ts';
 import { type Market, provider, queueOf } from './market.ts';
 import type { Prng } from './prng.ts';
+import { watchRouters } from './router-watch.ts';
 import { RoutingClient } from './routing-client.ts';
 import type { SeedOptions, SeedReport } from './seed-report.ts';
 import { ShardAudit } from './shard-audit.ts';
@@ -82,6 +83,9 @@ export class ShardWorld {
       proxies: this.#proxies,
       programs: this.#programs,
       holders: this.#holders,
+      serverOf: this.#serverOf,
+      market: this.#market,
+      client: (name, program) => this.#client(name, program, [this.#proxies[0]!.address]),
     });
   }
 
@@ -95,6 +99,7 @@ export class ShardWorld {
 
   async #live(): Promise<void> {
     const { world } = this.#stage;
+    watchRouters(this.#stage, this.#proxies);
     for (const cluster of this.#layout.clusters) {
       for (const name of cluster.names)
         world.after(this.#random.between(0, 300), () => void cluster.start(name));
@@ -122,7 +127,7 @@ export class ShardWorld {
       market: this.#market,
       sites: this.#layout.sites,
       proxies: this.#proxies,
-      serverOf: (namespace, bucket) => this.#checks.ownership.serverOf(namespace, bucket),
+      serverOf: this.#serverOf,
       client: (name, program) => this.#client(name, program),
     });
     await probe.run();
@@ -170,9 +175,15 @@ export class ShardWorld {
     return made;
   }
 
+  readonly #serverOf = (namespace: string, bucket: number): string | undefined =>
+    this.#checks.ownership.serverOf(namespace, bucket);
+
   /** A program that knows the proxies and nothing else. */
-  #client(name: string, program: Program): SimulatedClient {
-    const endpoints = this.#proxies.map(({ address }) => address);
+  #client(
+    name: string,
+    program: Program,
+    endpoints: readonly string[] = this.#proxies.map(({ address }) => address),
+  ): SimulatedClient {
     return new SimulatedClient({
       ...this.#ofClient(name),
       account: programName,
