@@ -14,6 +14,7 @@ const pulseEveryMs = 100;
 const stepMs = 5;
 const expiresInMs = 86_400_000;
 const resolveTries = 6;
+const complaintsMax = 200;
 
 const { first, send, onMessage } = await meetParent('load');
 const { options } = first;
@@ -27,6 +28,12 @@ journal.on('error', (error) => {
 interface Key {
   readonly id: string;
   putCount: number;
+}
+
+let complaints = 0;
+/** The journal has all of them; the log has the words of the first. */
+function complain(what: string, error: unknown): void {
+  if (++complaints <= complaintsMax) console.error(Date.now(), what, String(error));
 }
 
 let sent = 0;
@@ -108,7 +115,7 @@ class Writer {
       const found = record === undefined ? 0 : (countOf(key.id, record.payload) ?? -1);
       return { outcome: 'ok', version: record?.version ?? 0, found, requestId: undefined };
     } catch (error) {
-      console.error(new Date().toISOString(), kind, key.id, error);
+      complain(`${kind} ${key.id}`, error);
       const outcome = isRaftsmanError(error) ? error.code : String(error);
       const isUnknown = kind === 'put' && error instanceof UnknownOutcomeError;
       return { outcome, version: 0, found: 0, requestId: isUnknown ? (error.requestId ?? '') : undefined };
@@ -121,7 +128,7 @@ class Writer {
       try {
         return (await this.#client.resolve(requestId)).outcome;
       } catch (error) {
-        console.error(new Date().toISOString(), 'resolve', requestId, error);
+        complain(`resolve ${requestId}`, error);
       }
     }
     return 'unknown';
