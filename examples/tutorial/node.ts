@@ -4,6 +4,7 @@ import { cluster, peers, secretFrom } from './cluster.ts';
 
 /** A member of the cluster: node --import tsx examples/tutorial/node.ts a */
 const id = process.argv[2] ?? 'a';
+const { PROXY_SECRET } = process.env; // the second tutorial sets it
 const node = await startNode({
   id,
   cluster,
@@ -14,6 +15,9 @@ const node = await startNode({
   clients: {
     web: { secret: secretFrom('WEB_SECRET'), may: ['put', 'get'] },
     updater: { secret: secretFrom('UPDATER_SECRET'), may: ['take'] },
+    ...(PROXY_SECRET && {
+      proxy: { secret: PROXY_SECRET, may: ['put', 'get', 'take', 'admin', 'proxy'] },
+    }),
   },
 });
 process.once('SIGINT', () => node.close());
