@@ -18,8 +18,9 @@ export interface Gain {
 /**
  * What has to change hands until the groups own what the map says.
  *
- * @throws LowerVersionError or ConflictingMapError when a group knows a newer or another map; BucketInUseError when a bucket that
- * would have to go holds something. Nothing may be claimed then.
+ * @throws LowerVersionError or ConflictingMapError when a group knows a newer or another map, or a shard that the map lacks, so
+ * that nobody could ask it to give up what it has; BucketInUseError when a bucket that would have to go holds something. Nothing
+ * may be claimed then.
  */
 export function planGains(map: ShardMap, reports: readonly Report[]): readonly Gain[] {
   for (const report of reports) checkMap(map, report);
@@ -89,6 +90,12 @@ function checkMap(map: ShardMap, { shard, body }: Report): void {
     );
   if (version === map.version && digest !== map.digest)
     throw new ConflictingMapError(`shard ${shard.name} knows another map of version ${version}`);
+  const names = new Set(map.shards.map(({ name }) => name));
+  const gone = body.ceded.find(({ owner }) => !names.has(owner))?.owner;
+  if (gone !== undefined)
+    throw new ConflictingMapError(
+      `shard ${shard.name} gave buckets to shard ${gone}, which this map does not have: it serves them still`,
+    );
 }
 
 function checkOccupied(map: ShardMap, { shard, body }: Report): void {

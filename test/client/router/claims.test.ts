@@ -88,6 +88,24 @@ describe('claim', () => {
       [2, 3],
     ]);
   });
+
+  it('is refused when the map lacks a shard to which a group gave buckets: that one serves them still', async () => {
+    const { router, network, groupA, groupB, clock } = await twoGroups();
+    const nodes = network.add('c', ['n1', 'n2', 'n3']);
+    for (const node of nodes) node.lead('n1', 1);
+    const groupC = new FakeGroup(nodes);
+    const three = directoryOf(2, [...shards, shardOf({ name: 'c', number: 3 })], [3, 1, 2, 2]);
+    expect(await outcome(router.reload(three), () => clock.advance(100))).toBe('done');
+    router.close();
+    const later = rigOf(network, version(3, [1, 1, 2, 2]));
+    later.router.start();
+    await clock.advance(20);
+    const error = await outcome(later.router.claim(), () => clock.advance(500));
+    expect(error).toBeInstanceOf(ConflictingMapError);
+    expect(`${error}`).toContain('shard a gave buckets to shard c, which this map does not have');
+    expect([groupA.owned(), groupB.owned(), groupC.owned()]).toEqual([[1], [2, 3], [0]]);
+    expect(later.told.problems.map(({ kind }) => kind)).toEqual(['conflictingMap']);
+  });
 });
 
 describe('reload', () => {
