@@ -170,6 +170,7 @@ export class BucketHolds {
 
   #insert(hold: Hold, entry: Entry): void {
     entry.isHeld = true;
+    entry.keep();
     if (entry.heldSinceMs === 0) entry.heldSinceMs = this.#clock.monotonicMs();
     const { queue } = hold;
     let place = queue.length;

@@ -22,7 +22,7 @@ import type { Origin } from './types.ts';
 
 /** One frame that a router has taken in, until it is answered. All fields are there from the start: the shape never changes. */
 export class Entry {
-  readonly frame: Buffer;
+  frame: Buffer;
   readonly kind: number;
   /** What the sender knows it by. */
   readonly callerCorrelation: number;
@@ -55,6 +55,7 @@ export class Entry {
   /** When its bucket was first found to be with nobody we know; 0 for never. */
   heldSinceMs = 0;
   isDone = false;
+  #isKept = false;
 
   constructor(
     frame: Buffer,
@@ -66,7 +67,7 @@ export class Entry {
   ) {
     const waitMs = waitMsOf(frame);
     this.waits = waitMs > 0;
-    this.frame = this.waits ? compact(frame) : frame;
+    this.frame = frame;
     this.kind = kindCodeOf(frame);
     this.callerCorrelation = correlationOf(frame);
     this.bucket = bucketOf(frame);
@@ -77,6 +78,14 @@ export class Entry {
     this.origin = origin;
     this.lane = lane;
     this.isAny = this.kind === frameKinds.get && isAny(frame);
+    if (this.waits) this.keep();
+  }
+
+  /** It may stay long, and must not keep the whole message that it came in. */
+  keep(): void {
+    if (this.#isKept) return;
+    this.#isKept = true;
+    if (this.frame.buffer.byteLength > this.frame.length * 4) this.frame = Buffer.from(this.frame);
   }
 
   get isWrite(): boolean {
@@ -105,11 +114,6 @@ export function entryAnswer(entry: Entry, kind: FrameKind, body: Uint8Array, gro
   const frame = ownAnswer(entry.frame, kind, body, group);
   returnFrame(frame, entry.callerCorrelation, group);
   return frame;
-}
-
-/** A small frame that is kept for long must not keep the whole message that it came in. */
-function compact(frame: Buffer): Buffer {
-  return frame.buffer.byteLength > frame.length * 4 ? Buffer.from(frame) : frame;
 }
 
 const at = clientHeaderLayout;

@@ -68,9 +68,9 @@ export function returnFrame(frame: Buffer, correlation: number, shardNumber: num
   frame.writeUInt32BE(shardNumber, at.group);
 }
 
-/** True if both frames name one (client, stream, seq): those fields stand side by side. */
-export function isSameRequest(a: Buffer, b: Buffer): boolean {
-  return a.compare(b, at.stream, at.settledUpTo, at.stream, at.settledUpTo) === 0;
+/** The same for all frames that name one (client, stream, seq): those fields stand side by side. */
+export function requestKeyOf(frame: Buffer): string {
+  return frame.toString('latin1', at.stream, at.settledUpTo);
 }
 
 /** True for what goes into the log: its outcome can be unknown. A read is only asked again. */

@@ -1,14 +1,15 @@
 import type { Buffer } from 'node:buffer';
 import type { Entry } from './entry.ts';
-import { isSameRequest } from './frame-fields.ts';
-import { shardBytesMax, shardRequestsMax } from './types.ts';
+import { requestKeyOf } from './frame-fields.ts';
+import { shardBytesMax, shardRequestsMax, shardTakesMax } from './types.ts';
 
 /** The frames that one shard has to answer, and the bounds of that. */
 export class LaneEntries {
   readonly #byCorrelation = new Map<number, Entry>();
-  /** Takes that may wait at a node: the few that a `cancel` can mean. */
-  readonly #takes = new Set<Entry>();
+  /** Takes that may wait at a node, by request id: what a `cancel` can mean. */
+  readonly #takes = new Map<string, Entry>();
   readonly #nextCorrelation: () => number;
+  #takeCount = 0;
   #bytes = 0;
 
   constructor(nextCorrelation: () => number) {
@@ -27,8 +28,10 @@ export class LaneEntries {
     return this.#byCorrelation.get(correlation);
   }
 
-  hasRoomFor(bytes: number): boolean {
-    return this.size < shardRequestsMax && this.#bytes + bytes <= shardBytesMax;
+  /** Whoever waits for tasks must not keep others from putting them: takes that wait have a bound of their own. */
+  hasRoomFor({ waits, frame }: Entry): boolean {
+    const isRoom = waits ? this.#takeCount < shardTakesMax : this.size - this.#takeCount < shardRequestsMax;
+    return isRoom && this.#bytes + frame.length <= shardBytesMax;
   }
 
   add(entry: Entry): void {
@@ -36,19 +39,23 @@ export class LaneEntries {
     while (this.#byCorrelation.has(entry.correlation));
     this.#byCorrelation.set(entry.correlation, entry);
     this.#bytes += entry.frame.length;
-    if (entry.waits) this.#takes.add(entry);
+    if (!entry.waits) return;
+    this.#takeCount++;
+    this.#takes.set(requestKeyOf(entry.frame), entry);
   }
 
   delete(entry: Entry): void {
     if (!this.#byCorrelation.delete(entry.correlation)) return;
     this.#bytes -= entry.frame.length;
-    if (entry.waits) this.#takes.delete(entry);
+    if (!entry.waits) return;
+    this.#takeCount--;
+    const key = requestKeyOf(entry.frame);
+    if (this.#takes.get(key) === entry) this.#takes.delete(key);
   }
 
-  /** The take that a `cancel` names by its request id. */
+  /** The take that a `cancel` names by its request id: the newest, if a client that came again asked for it again. */
   takeOf(cancel: Buffer): Entry | undefined {
-    for (const entry of this.#takes) if (isSameRequest(entry.frame, cancel)) return entry;
-    return undefined;
+    return this.#takes.get(requestKeyOf(cancel));
   }
 
   /**

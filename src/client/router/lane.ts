@@ -78,6 +78,7 @@ export class Lane {
       this.#send(entry, leader);
       return;
     }
+    entry.keep();
     if (this.#state === 'open') {
       this.#state = 'draining';
       this.#backlog.start([entry], Number.POSITIVE_INFINITY);
@@ -247,8 +248,10 @@ export class Lane {
 
   #onRedirect(entry: Entry, frame: Buffer): void {
     const { holds } = entry;
+    // What a replica knows of owners may be old: the leader decides, and until then nobody else waits.
+    if (entry.isAny) this.#bounce(entry, bounceMs);
     // It names no bucket: only whoever sent it knows where it belongs, and nobody else has to wait for that.
-    if (holds === undefined) this.#finish(entry, frame, false);
+    else if (holds === undefined) this.#finish(entry, frame, false);
     else if (this.#recall(entry)) holds.redirected(entry, frame);
     this.#advance();
   }
@@ -270,7 +273,7 @@ export class Lane {
   #giveUp(entry: Entry): void {
     if (entry.sentTo === undefined) return;
     entry.isUnknown ||= entry.isWrite;
-    this.#recall(entry);
+    if (this.#recall(entry)) entry.keep();
   }
 
   /** The entry is with no node any more. @returns false if that is its end, because nobody waits for it. */

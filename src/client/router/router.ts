@@ -83,6 +83,9 @@ export class Router {
         lane.cancel(frame);
         break;
       case frameKinds.settle:
+        // Nobody counts them: what a slow node gets too many of is left out, and said again by the next request.
+        if (lane.leader?.isFull === false) lane.tell(frame);
+        break;
       case frameKinds.renew:
         lane.tell(frame);
         break;
@@ -200,7 +203,7 @@ export class Router {
   #register(entry: Entry): boolean {
     const { lane, frame, origin } = entry;
     if (this.#isClosed) this.#refuse(frame, origin, 'CLOSED', 'the router is closed');
-    else if (!lane.entries.hasRoomFor(frame.length))
+    else if (!lane.entries.hasRoomFor(entry))
       this.#refuse(frame, origin, 'BUSY', `too many requests wait for shard ${lane.shard.name}`, busyRetryMs);
     else {
       lane.register(entry);

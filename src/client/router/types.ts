@@ -108,3 +108,5 @@ export interface RouterStatus {
 /** Bounds of the requests that one shard holds or has under way; beyond them BusyError. */
 export const shardRequestsMax = 10_000;
 export const shardBytesMax: number = 64 * 1024 * 1024;
+/** Takes that wait at one shard; they count among its bytes, not among its requests. */
+export const shardTakesMax = 10_000;
