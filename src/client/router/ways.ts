@@ -123,7 +123,9 @@ export class Ways {
     const isAlone = [...this.#links.values()].every((each) => each.shard.cluster !== cluster || !each.isOpen);
     if (isAlone) this.#clusterIds.delete(cluster);
     this.#forEachOn(link, (way) => {
-      way.leaders.forget(link.nodeId);
+      // While its address changes, a node is reached at both: what it said of itself at the new one stands.
+      const isReached = way.links.some((each) => each.nodeId === link.nodeId && each.isOpen);
+      if (!isReached) way.leaders.forget(link.nodeId);
       if (way.links.every((each) => !each.isOpen)) way.leaders.clear();
       way.lane.linkClosed(link);
       this.#refresh(way);
