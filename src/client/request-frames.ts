@@ -29,9 +29,11 @@ export function requestHeader(call: Call, settledUpTo: number, nowMs: number): R
   const { correlation, seq, place, spec } = call;
   const isRequest = seq !== 0;
   return {
-    ...whereOf(place),
     kind: spec.kind === 'routes' ? 'request' : spec.kind,
     any: spec.any && place.shard !== wholeCluster,
+    group: place.shard,
+    bucket: place.bucket,
+    mapVersion: place.mapVersion,
     correlation,
     stream: isRequest ? streamOf(place.shard) : 0,
     seq,
@@ -53,8 +55,9 @@ export function settleHeader(stream: number, place: Place, settledUpTo: number):
 
 /** A header that says only where it goes. */
 export function plainHeader(place: Place): Omit<RequestHeader, 'kind'> {
+  const { shard: group, bucket, mapVersion } = place;
   const ids = { correlation: 0, stream: 0, seq: 0, settledUpTo: 0, remainingMs: 0, waitMs: 0, any: false };
-  return { ...whereOf(place), ...ids };
+  return { group, bucket, mapVersion, ...ids };
 }
 
 /** The release of a task that nobody waits for; no call to a provider was made with it. */
@@ -78,14 +81,6 @@ export function giveBack(queue: string, task: LeasedTask, nowMs: number): CallSp
     deadlineMs: nowMs + giveBackWithinMs,
     done: () => {},
   };
-}
-
-function whereOf({
-  shard,
-  bucket,
-  mapVersion,
-}: Place): Pick<RequestHeader, 'group' | 'bucket' | 'mapVersion'> {
-  return { group: shard, bucket, mapVersion };
 }
 
 function remainingMs(call: Call, nowMs: number): number {

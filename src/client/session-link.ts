@@ -1,17 +1,18 @@
 import { Alarm } from '../base/alarm.ts';
-import { ProtocolError } from '../base/errors.ts';
+import { DeadlineExceededError, ProtocolError, type RaftsmanError } from '../base/errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import { encodeAttach, readLeader, readRefused, readSessionEnded } from '../wire/client-frame.ts';
-import { blankHeader, type ClientHeader, noBucket } from '../wire/client-header.ts';
+import { type ClientHeader, hopsMax, noBucket } from '../wire/client-header.ts';
 import { decodeResult } from '../wire/queue-result.ts';
 import { readShardTable } from '../wire/shard-frames.ts';
 import { Connection, type OpenChannel } from './connection.ts';
 import { attachCorrelation } from './correlations.ts';
 import { type Identity, mintIdentity } from './identity.ts';
 import { LinkPatience } from './link-patience.ts';
+import { refusalError, serviceError } from './refusals.ts';
 import { type Routes, ShardRoutes, ToldVersions, unsharded, wholeCluster } from './routes.ts';
-import { attachWithinMs, ShardSession } from './shard-session.ts';
+import { attachMarginMs, attachWithinMs, ShardSession } from './shard-session.ts';
 
 export interface SessionLinkDeps {
   readonly openChannel: OpenChannel;
@@ -92,6 +93,11 @@ export class SessionLink {
     return this.#sessions.get(shard)?.isAttached ?? false;
   }
 
+  /** What somebody said when a shard that is not attached was asked last. */
+  whyNotAttached(shard: number): RaftsmanError | undefined {
+    return this.#sessions.get(shard)?.refusal;
+  }
+
   /** A read needs no session where a router answers it. */
   canRead(shard: number): boolean {
     return shard === wholeCluster ? this.isAttached(shard) : this.#isRouted;
@@ -102,11 +108,30 @@ export class SessionLink {
   }
 
   send(header: RequestHeader, body: Uint8Array): void {
-    this.#connection.send({ ...blankHeader, ...header, client: this.#identity.client }, body);
+    this.#connection.send(
+      {
+        kind: header.kind,
+        hops: hopsMax,
+        marked: false,
+        any: header.any,
+        group: header.group,
+        bucket: header.bucket,
+        mapVersion: header.mapVersion,
+        correlation: header.correlation,
+        remainingMs: header.remainingMs,
+        waitMs: header.waitMs,
+        client: this.#identity.client,
+        stream: header.stream,
+        seq: header.seq,
+        settledUpTo: header.settledUpTo,
+      },
+      body,
+    );
   }
 
   /** Calls on the queue are to come: its shards get the session. */
   use(queue: string): void {
+    if (this.#queues.has(queue)) return;
     this.#queues.add(queue);
     if (this.#isRouted) this.#attachMissing();
   }
@@ -234,18 +259,20 @@ export class SessionLink {
     const where = { group: shard, bucket, mapVersion: this.#routes?.version ?? 0, any: false };
     const ids = { correlation, stream: 0, seq: 0, settledUpTo: 0 };
     const body = encodeAttach({ session: this.#identity.session, workerId: this.#workerId });
-    this.send({ ...where, ...ids, kind: 'attach', remainingMs: attachWithinMs, waitMs: 0 }, body);
+    this.send({ ...where, ...ids, kind: 'attach', remainingMs: attachWithinMs - attachMarginMs, waitMs: 0 }, body);
     this.#judge();
   }
 
   #onAttachAnswer(session: ShardSession, header: ClientHeader, body: Buffer): void {
-    const isBusy = header.kind === 'refused' && readRefused(body).code === 'BUSY';
+    const refused = header.kind === 'refused' ? readRefused(body) : undefined;
+    const why = refused === undefined ? new DeadlineExceededError('nobody answered') : serviceError(refused);
     if (header.kind === 'result') {
       const result = decodeResult(body);
       if (result.type === 'attached') this.#onAttached(session, result.registration);
-      else if (result.type === 'refused') this.#attachLater(session);
+      else if (result.type === 'refused')
+        this.#attachLater(session, refusalError(result.code, result.message));
       else throw new ProtocolError(`an attach was answered with ${result.type}`);
-    } else if (isBusy || session.shard !== wholeCluster) this.#attachLater(session);
+    } else if (refused?.code === 'BUSY' || session.shard !== wholeCluster) this.#attachLater(session, why);
     else this.#connection.move();
   }
 
@@ -260,8 +287,8 @@ export class SessionLink {
     this.#events.attached(session.shard);
   }
 
-  #attachLater(session: ShardSession): void {
-    session.refused(this.#deps.clock.monotonicMs());
+  #attachLater(session: ShardSession, why: RaftsmanError): void {
+    session.refused(why, this.#deps.clock.monotonicMs());
     this.#alarm.at(session.dueMs);
   }
 

@@ -97,9 +97,25 @@ export class ClientConnection {
   }
 
   answer(request: ClientHeader, answer: Answer): void {
-    const { correlation, group, client, stream, seq } = request;
-    const ids = { correlation, group, client, stream, seq, settledUpTo: answer.index };
-    this.#send({ ...blankHeader, ...ids, kind: answer.kind, hops: 0 }, answer.body);
+    this.#send(
+      {
+        kind: answer.kind,
+        hops: 0,
+        marked: false,
+        any: false,
+        group: request.group,
+        bucket: 0,
+        mapVersion: 0,
+        correlation: request.correlation,
+        remainingMs: 0,
+        waitMs: 0,
+        client: request.client,
+        stream: request.stream,
+        seq: request.seq,
+        settledUpTo: answer.index,
+      },
+      answer.body,
+    );
   }
 
   push(kind: FrameKind, body: Uint8Array, about: PushAbout = {}): void {

@@ -143,7 +143,8 @@ export class LeaderService {
       this.#take(header, operation, body, reply);
       return;
     }
-    const command = encodeRequest({ ...header, mayWait: false }, body);
+    const { client, stream, seq, settledUpTo, mapVersion } = header;
+    const command = encodeRequest({ client, stream, seq, settledUpTo, mayWait: false, mapVersion }, body);
     this.#group.propose(command, (result) => reply(proposalAnswer(this.#group, result)));
   }
 

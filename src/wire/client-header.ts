@@ -199,9 +199,21 @@ function writeHeader(frame: Buffer, header: ClientHeader): void {
   frame.writeUInt32BE(header.remainingMs, at.remainingMs);
   frame.writeUInt32BE(header.waitMs, at.waitMs);
   frame.writeUInt32BE(header.stream, at.stream);
-  frame.write(header.client, at.client, 16, 'hex');
+  frame.set(clientBytesOf(header.client), at.client);
   writeSafe(frame, at.seq, header.seq);
   writeSafe(frame, at.settledUpTo, header.settledUpTo);
+}
+
+/** A link writes one id again and again: the last one is kept as bytes. */
+let lastClient = '';
+let lastClientBytes = Buffer.alloc(0);
+
+function clientBytesOf(client: ClientId): Buffer {
+  if (client !== lastClient) {
+    lastClientBytes = Buffer.from(client, 'hex');
+    lastClient = client;
+  }
+  return lastClientBytes;
 }
 
 const twoTo32 = 2 ** 32;
