@@ -1,4 +1,4 @@
-import type { QueueClient } from '../src/client/index.ts';
+import type { Queue, QueueClient } from '../src/client/index.ts';
 import { countLinks } from './links.ts';
 import { rounded, row } from './measure.ts';
 import type { BenchOptions, BenchResult } from './options.ts';
@@ -66,12 +66,13 @@ function probesOf(
   leader: string,
 ): readonly (readonly Probe[])[] {
   const followers = place.cluster.ids.filter((id) => id !== leader);
-  const clientOf = (mode: Mode) => (mode === 'direct' ? place.direct(leader) : place[mode]);
-  const readerOf = (mode: Mode, count: number) =>
-    mode === 'direct' ? place.direct(followers[count % followers.length]!) : place[mode];
+  const queueOf = (client: QueueClient) => client.queue('bench');
+  const writerOf = (mode: Mode) => queueOf(mode === 'direct' ? place.direct(leader) : place[mode]);
+  const readersOf = (mode: Mode) =>
+    (mode === 'direct' ? followers.map((id) => place.direct(id)) : [place[mode]]).map(queueOf);
   const each = (what: string, inFlight: number, call: (mode: Mode) => Probe['call']) =>
     modes.map((mode): Probe => ({ name: `${what} ${mode}`, inFlight, call: call(mode) }));
-  const puts = (mode: Mode) => put(clientOf(mode));
+  const puts = (mode: Mode) => put(writerOf(mode));
   return [
     [
       ...each('put64', inFlightMax, puts),
@@ -79,7 +80,7 @@ function probesOf(
       { name: 'relay64', inFlight: inFlightMax, call: relay },
     ],
     [
-      ...each('read', 1, (mode) => (count) => read(readerOf(mode, count), count)),
+      ...each('read', 1, (mode) => read(readersOf(mode))),
       { name: 'echo', inFlight: 1, call: echo },
       { name: 'relay', inFlight: 1, call: relay },
     ],
@@ -87,14 +88,13 @@ function probesOf(
   ];
 }
 
-function put(client: QueueClient): Probe['call'] {
-  const queue = client.queue('bench');
+function put(queue: Queue<Uint8Array>): Probe['call'] {
   const expiresAt = Date.now() + 86_400_000;
   return (count) => queue.put({ id: `task-${count % ids}`, payload, expiresAt });
 }
 
-function read(client: QueueClient, count: number): Promise<unknown> {
-  return client.queue('bench').get(`task-${count % ids}`, { read: 'any' });
+function read(queues: readonly Queue<Uint8Array>[]): Probe['call'] {
+  return (count) => queues[count % queues.length]!.get(`task-${count % ids}`, { read: 'any' });
 }
 
 type Summary = ReturnType<typeof summaryOf>;
