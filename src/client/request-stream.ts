@@ -1,6 +1,7 @@
 import {
   ClientExpiredError,
   DeadlineExceededError,
+  ForbiddenError,
   RequestSettledError,
   UnknownOutcomeError,
 } from '../base/errors.ts';
@@ -307,7 +308,7 @@ export class RequestStream {
   #expire(call: Call): void {
     const isUnknown = mayBeApplied(call);
     const isAsked = isUnknown && !call.isDone && !call.isQuestion;
-    fail(call, isUnknown ? this.#unknownError(call) : new DeadlineExceededError('no answer came in time'));
+    fail(call, isUnknown ? this.#unknownError(call) : this.#lateError(call));
     if (isUnknown && call.spec.isTake) this.#orphan(call);
     else if (isAsked) {
       this.#forget(call);
@@ -321,6 +322,14 @@ export class RequestStream {
     this.#bounced.remove(call);
     this.#deps.correlations.remove(call);
     if (!this.#asides.delete(call)) this.#window.remove(call);
+  }
+
+  /** It was never sent, or did nothing: who knows why says so. */
+  #lateError({ spec }: Call): Error {
+    const why = spec.kind === 'request' ? this.#deps.link.whyNotAttached(this.#shard) : undefined;
+    if (why === undefined) return new DeadlineExceededError('no answer came in time');
+    const message = `no session could be attached: ${why.message}`;
+    return why.code === 'FORBIDDEN' ? new ForbiddenError(message) : new DeadlineExceededError(message);
   }
 
   #unknownError({ seq }: Call): UnknownOutcomeError {

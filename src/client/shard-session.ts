@@ -1,6 +1,11 @@
+import type { RaftsmanError } from '../base/errors.ts';
+
 /** Whoever cannot attach a session for so long is asked again, or left for another. */
 export const attachWithinMs = 2_500;
 const attachRetryMs = 100;
+
+/** Before an attach is asked again, whoever carries it should have said why it could not. */
+export const attachMarginMs = 200;
 
 /** The client's session on one shard: whether the shard's group knows it, and when to ask again. */
 export class ShardSession {
@@ -12,6 +17,7 @@ export class ShardSession {
   #correlation = 0;
   #attachByMs = Number.POSITIVE_INFINITY;
   #attachAgainMs = Number.POSITIVE_INFINITY;
+  #refusal: RaftsmanError | undefined;
 
   constructor(shard: number) {
     this.shard = shard;
@@ -30,6 +36,11 @@ export class ShardSession {
     return Math.min(this.#attachByMs, this.#attachAgainMs);
   }
 
+  /** Why the last attach failed; undefined if nobody said, or it did not. */
+  get refusal(): RaftsmanError | undefined {
+    return this.#refusal;
+  }
+
   asked(correlation: number, nowMs: number): void {
     this.#isAttached = false;
     this.#correlation = correlation;
@@ -42,13 +53,15 @@ export class ShardSession {
     this.lost();
     if (this.#registration !== undefined && this.#registration !== registration) return false;
     this.#registration = registration;
+    this.#refusal = undefined;
     this.#isAttached = true;
     return true;
   }
 
   /** Cannot be attached now. */
-  refused(nowMs: number): void {
+  refused(error: RaftsmanError, nowMs: number): void {
     this.#correlation = 0;
+    this.#refusal = error;
     this.#attachAgainMs = nowMs + attachRetryMs;
   }
 

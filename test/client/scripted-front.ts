@@ -4,7 +4,7 @@ import type { QueueClient } from '../../src/client/types.ts';
 import type { Operation, QueueResult } from '../../src/queue/types.ts';
 import { encodeBundle, splitBundle } from '../../src/wire/client-bundle.ts';
 import type { ClientChannel } from '../../src/wire/client-channel.ts';
-import { encodeLeader, encodeRefused } from '../../src/wire/client-frame.ts';
+import { encodeLeader, encodeRefused, type ServiceRefusal } from '../../src/wire/client-frame.ts';
 import {
   blankHeader,
   bodyOf,
@@ -42,8 +42,8 @@ export function resultOf(result: QueueResult, more: { group?: number; afterMs?: 
 
 export const put: QueueResult = { type: 'put', version: 1, created: true };
 
-export function refused(code: 'BUSY' | 'UNKNOWN_GROUP' | 'FORBIDDEN'): Reply {
-  return { kind: 'refused', body: encodeRefused({ code, message: 'no', retryAfterMs: 0 }) };
+export function refused(code: ServiceRefusal, message: string = 'no'): Reply {
+  return { kind: 'refused', body: encodeRefused({ code, message, retryAfterMs: 0 }) };
 }
 
 /** Keys of 4 buckets, dealt to shards: `owners[bucket]` is the number of the bucket's shard. */
@@ -76,6 +76,8 @@ export class ScriptedFront {
   registration = 1;
   /** Shards where no session can be attached. */
   readonly down: Set<number> = new Set();
+  /** What is said to an attach at a shard instead. */
+  readonly notAttached: Map<number, Reply> = new Map();
   answer: (seen: Seen) => Reply = () => undefined;
   #channel: ClientChannel | undefined;
   #client: ClientId | undefined;
@@ -154,6 +156,7 @@ export class ScriptedFront {
 
   #attach({ group }: ClientHeader): Reply {
     if (this.down.has(group)) return undefined;
+    if (this.notAttached.has(group)) return this.notAttached.get(group);
     return resultOf({ type: 'attached', attachment: 1, registration: this.registration });
   }
 
