@@ -3,9 +3,9 @@ import type { SessionId } from '../../base/ids.ts';
 import type { ClientLink } from '../../mesh/types.ts';
 import type { ClosedBy } from '../../ports/transport.ts';
 import { Bundler } from '../../wire/client-bundle.ts';
-import { blankHeader, encodeFrame, type FrameKind, frameKinds } from '../../wire/client-header.ts';
+import { blankHeader, encodeFrame, type FrameKind } from '../../wire/client-header.ts';
 import { linkCodes } from '../../wire/close-codes.ts';
-import { clientBytesOf, correlationOf, kindOf, waits } from './front-frame.ts';
+import { clientBytesOf, correlationOf, waits } from './front-frame.ts';
 import type { Origin } from './types.ts';
 
 /** Requests of one client under way before its link is read no further. */
@@ -14,6 +14,9 @@ const requestsMax = 2_048;
 export const sessionsPerLinkMax = 16;
 /** Bytes a client has not taken before its link is read no further. */
 const queuedBytesMax: number = 4 * 1024 * 1024;
+
+/** What is done with an answer; `attaching` is the session that it may tell of. */
+export type OnAnswer = (connection: FrontConnection, frame: Buffer, attaching: SessionId | undefined) => void;
 
 /** One client's link as its front sees it: answers of a turn leave together, and a client that asks too much is not read. */
 export class FrontConnection implements Origin {
@@ -30,18 +33,17 @@ export class FrontConnection implements Origin {
   inbox: readonly Buffer[] = [];
   /** The sessions it asked to attach, at any shard. */
   readonly sessions: Set<SessionId> = new Set();
-  readonly #onAnswer: (connection: FrontConnection, frame: Buffer) => void;
+  readonly #onAnswer: OnAnswer;
   readonly #bundler: Bundler;
-  /** What is under way and may as well begin anew elsewhere, by the client's own numbers: takes that wait, and attaches. */
-  readonly #movable = new Set<number>();
+  /**
+   * What is under way and may as well begin anew elsewhere, by the client's own numbers: takes that wait, and attaches with
+   * their sessions.
+   */
+  readonly #movable = new Map<number, SessionId | undefined>();
   #underWay = 0;
   #paused = false;
 
-  constructor(
-    link: ClientLink,
-    nowMs: number,
-    onAnswer: (connection: FrontConnection, frame: Buffer) => void,
-  ) {
+  constructor(link: ClientLink, nowMs: number, onAnswer: OnAnswer) {
     this.link = link;
     this.clientBytes = clientBytesOf(link.clientId);
     this.heardAtMs = nowMs;
@@ -49,17 +51,22 @@ export class FrontConnection implements Origin {
     this.#bundler = new Bundler((message) => link.send(message));
   }
 
-  /** A frame of the client's is on its way, and will be answered. */
-  opened(frame: Buffer): void {
+  /** A frame of the client's is on its way, and will be answered. @param attaching - the session, for an attach. */
+  opened(frame: Buffer, attaching?: SessionId): void {
     this.#underWay++;
-    if (waits(frame) || kindOf(frame) === frameKinds.attach) this.#movable.add(correlationOf(frame));
+    if (attaching !== undefined || waits(frame)) this.#movable.set(correlationOf(frame), attaching);
   }
 
   /** The router's answer to one of them. */
   answer(frame: Buffer): void {
     this.#underWay--;
-    if (this.#movable.size > 0) this.#movable.delete(correlationOf(frame));
-    this.#onAnswer(this, frame);
+    let attaching: SessionId | undefined;
+    if (this.#movable.size > 0) {
+      const correlation = correlationOf(frame);
+      attaching = this.#movable.get(correlation);
+      this.#movable.delete(correlation);
+    }
+    this.#onAnswer(this, frame, attaching);
   }
 
   send(frame: Buffer): void {

@@ -1,7 +1,7 @@
 import type { Buffer } from 'node:buffer';
 import { Alarm } from '../../base/alarm.ts';
 import { ProtocolError } from '../../base/errors.ts';
-import type { ClientId } from '../../base/ids.ts';
+import type { ClientId, SessionId } from '../../base/ids.ts';
 import type { ClientLink } from '../../mesh/types.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Logger } from '../../ports/logger.ts';
@@ -12,7 +12,7 @@ import { readAttach, readRefused, type ServiceRefusal } from '../../wire/client-
 import { bodyOf, frameKinds } from '../../wire/client-header.ts';
 import { linkCodes } from '../../wire/close-codes.ts';
 import { encodeShardTable, type ShardTable } from '../../wire/shard-frames.ts';
-import { FrontConnection, sessionsPerLinkMax } from './front-connection.ts';
+import { FrontConnection, type OnAnswer, sessionsPerLinkMax } from './front-connection.ts';
 import {
   attachmentIn,
   checkClientFrame,
@@ -79,7 +79,7 @@ export class Front {
   }
 
   clientUp(link: ClientLink): void {
-    const onAnswer = (from: FrontConnection, frame: Buffer): void => this.#onAnswer(from, frame);
+    const onAnswer: OnAnswer = (from, frame, attaching) => this.#onAnswer(from, frame, attaching);
     const connection = new FrontConnection(link, this.#clock.monotonicMs(), onAnswer);
     this.#connections.add(connection);
     link.onFrame = (message) => this.#onMessage(connection, message);
@@ -200,7 +200,7 @@ export class Front {
     }
   }
 
-  /** Carried to its end also when the link closes meanwhile: only the answer says which attachment to end then. */
+  /** Sent before the link closes, it is carried to its end: only the answer says which attachment to end then. */
   #attach(connection: FrontConnection, frame: Buffer): void {
     const { session } = readAttach(bodyOf(frame));
     const { sessions } = connection;
@@ -209,19 +209,19 @@ export class Front {
       return;
     }
     sessions.add(session);
-    connection.opened(frame);
-    const answer = (answered: Buffer): void => {
-      const attachment = attachmentIn(answered);
-      if (attachment !== undefined) {
-        const index = indexOf(answered);
-        this.#sessions.attached(shardOf(answered), session, { attachment, index }, connection);
-      }
-      connection.answer(answered);
-    };
-    this.#router.submit(frame, { answer });
+    connection.opened(frame, session);
+    this.#router.submit(frame, connection);
   }
 
-  #onAnswer(connection: FrontConnection, frame: Buffer): void {
+  #onAttached(connection: FrontConnection, session: SessionId, frame: Buffer): void {
+    const attachment = attachmentIn(frame);
+    if (attachment === undefined) return;
+    const index = indexOf(frame);
+    this.#sessions.attached(shardOf(frame), session, { attachment, index }, connection);
+  }
+
+  #onAnswer(connection: FrontConnection, frame: Buffer, attaching: SessionId | undefined): void {
+    if (attaching !== undefined) this.#onAttached(connection, attaching, frame);
     if (kindOf(frame) === frameKinds.refused) this.#onRefused(connection, frame);
     else connection.send(frame);
     if (this.#drained === undefined) this.#regulate(connection);
