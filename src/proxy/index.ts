@@ -11,7 +11,13 @@ export {
   ShardFileError,
   type ShardFileProblem,
 } from '../base/errors.ts';
-export type { NodeLinkStatus, RouteExplanation, RouterProblem, ShardStatus } from '../client/router/types.ts';
+export type {
+  NodeLinkStatus,
+  RouteExplanation,
+  RouterProblem,
+  ShardOwnership,
+  ShardStatus,
+} from '../client/router/types.ts';
 export type { ShardsOption } from '../client/types.ts';
 export type { ClientOptions } from '../mesh/account-options.ts';
 export type { Permission } from '../mesh/types.ts';

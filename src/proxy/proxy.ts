@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { ClosedError, InvalidArgumentError } from '../base/errors.ts';
 import type { Routing, RoutingPair } from '../client/router/front-routing.ts';
-import type { RouteExplanation } from '../client/router/types.ts';
+import type { RouteExplanation, ShardOwnership } from '../client/router/types.ts';
 import type { ShardsOption } from '../client/types.ts';
 import type { ClientListener } from '../mesh/accept-clients.ts';
 import type { Announcer, ProxyListener } from './announcer.ts';
@@ -56,6 +56,15 @@ export class RaftsmanProxy implements AsyncDisposable {
   /** Where a key of a queue goes, and why. @throws InvalidArgumentError for what is no key. */
   explain(queue: string, key: string): RouteExplanation {
     return this.#parts.routing.explain(queue, key);
+  }
+
+  /**
+   * What each shard's own log says that it owns, and which of its buckets are in use and cannot move. Asks every shard.
+   *
+   * @throws ForbiddenError if the proxy's account lacks `admin`; DeadlineExceededError when a shard does not answer within 5 s.
+   */
+  ownership(): Promise<readonly ShardOwnership[]> {
+    return this.#parts.pair.router.ownership();
   }
 
   status(): ProxyStatus {

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RaftsmanProxy } from '../../src/proxy/proxy.ts';
-import { ProxyWorld, soon, tokensOf, until } from './proxy-world.ts';
+import { ProxyWorld, secrets, soon, tokensOf, until } from './proxy-world.ts';
 
 let world: ProxyWorld;
 
@@ -18,6 +18,40 @@ function bucketOf(proxy: RaftsmanProxy, id: string): number {
 function keyIn(bucket: number, proxy: RaftsmanProxy): string {
   for (let i = 0; ; i++) if (bucketOf(proxy, `k${i}`) === bucket) return `k${i}`;
 }
+
+describe('what the shards own', () => {
+  it('is asked of their logs: what they own, what they gave away, and which buckets are in use', async () => {
+    const proxy = await world.proxy();
+    await until(() => proxy.status().claimed);
+    const tokens = tokensOf(await world.client(proxy));
+    const ids = [keyIn(7, proxy), keyIn(9_000, proxy)];
+    await Promise.all(ids.map((id) => tokens.put({ id, payload: 'x', expiresAt: soon() })));
+    world.write(world.map(2, 8_191));
+    await proxy.reload();
+    expect(await proxy.ownership()).toEqual([
+      {
+        name: 'one',
+        number: 1,
+        namespace: 'default',
+        mapVersion: 2,
+        owned: [{ from: 0, to: 8_190, epoch: 1 }],
+        ceded: [
+          { from: 8_191, to: 8_191, epoch: 1, owner: 'two' },
+          { from: 8_192, to: 16_383, epoch: 0, owner: 'two' },
+        ],
+        occupied: [{ from: 7, to: 7 }],
+      },
+      expect.objectContaining({ name: 'two', occupied: [{ from: 9_000, to: 9_000 }] }),
+    ]);
+  });
+
+  it('is not told to a proxy whose account lacks admin', async () => {
+    const proxy = await world.proxy({ secret: secrets.plain });
+    await expect(proxy.ownership()).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    await proxy.close();
+    await expect(proxy.ownership()).rejects.toMatchObject({ code: 'CLOSED' });
+  });
+});
 
 describe('the map of a proxy', () => {
   it('is another one after each reload under load, and clients notice nothing', async () => {

@@ -16,6 +16,7 @@ export const secrets = {
   members: 'the secret of the members of a cluster',
   proxy: 'the secret of the proxies at the nodes, long',
   router: 'the secret of a router without the proxy right',
+  plain: 'the secret of a proxy that may not tell what is owned',
   app: 'the secret of an application at the proxies',
 };
 export const codec: Codec<string> = json<string>();
@@ -67,6 +68,7 @@ export class ProxyWorld {
       clients: {
         proxy: { secret: secrets.proxy, may: [...everything, 'proxy'] },
         router: { secret: secrets.router, may: everything },
+        plain: { secret: secrets.plain, may: ['put', 'get', 'take', 'proxy'] },
       },
       logger: this.logger,
     });

@@ -7,6 +7,7 @@ import {
   type RaftsmanProxy,
   type RouteExplanation,
   type RouterProblem,
+  type ShardOwnership,
   type ShardsOption,
   type StartProxyOptions,
   startProxy,
@@ -28,6 +29,7 @@ async function program(secret: string, web: string): Promise<void> {
   await proxy.reload({ map: { version: 2, namespaces: {} } });
   expectTypeOf(proxy.explain('tokens', 'user 1')).toEqualTypeOf<RouteExplanation>();
   expectTypeOf(proxy.status()).toEqualTypeOf<ProxyStatus>();
+  expectTypeOf(proxy.ownership()).resolves.toEqualTypeOf<readonly ShardOwnership[]>();
   expectTypeOf(proxy.address).toEqualTypeOf<string>();
 }
 

@@ -14,7 +14,7 @@ import type { ShardMap } from '../../sharding/shard-map.ts';
 import type { Lane } from './lane.ts';
 import { allOf, changeHands, EpochMovedOn, type OwnershipWork, surveyOwnership } from './ownership-driver.ts';
 import type { Questions } from './questions.ts';
-import type { RouterEvents } from './types.ts';
+import type { RouterEvents, ShardOwnership } from './types.ts';
 
 export interface ClaimsDeps {
   readonly questions: Questions;
@@ -121,6 +121,17 @@ export class Claims {
       .finally(() => {
         this.#isSettling = false;
       });
+  }
+
+  /** What the groups say now. @throws ForbiddenError, DeadlineExceededError, ClosedError */
+  ownership(lanes: readonly Lane[]): Promise<readonly ShardOwnership[]> {
+    return allOf(
+      lanes.map(async (lane) => {
+        const { name, number, namespace } = lane.shard;
+        const { map, owned, ceded, occupied } = await this.#deps.questions.ownership(lane);
+        return { name, number, namespace, mapVersion: map?.version ?? 0, owned, ceded, occupied };
+      }),
+    );
   }
 
   close(): void {

@@ -14,7 +14,14 @@ import { bucketOf, groupOf, kindCodeOf, takeHop } from './frame-fields.ts';
 import { busyRetryMs, type Lane } from './lane.ts';
 import { Questions } from './questions.ts';
 import { RouteTable } from './route-table.ts';
-import type { OpenNodeChannel, Origin, RouteExplanation, RouterEvents, RouterStatus } from './types.ts';
+import type {
+  OpenNodeChannel,
+  Origin,
+  RouteExplanation,
+  RouterEvents,
+  RouterStatus,
+  ShardOwnership,
+} from './types.ts';
 import { Ways } from './ways.ts';
 
 export interface RouterDeps {
@@ -134,6 +141,11 @@ export class Router {
    */
   claim(): Promise<void> {
     return this.#claims.found(() => this.#claimedMap());
+  }
+
+  /** What the groups' own logs say that they own, asked now. @throws ForbiddenError without `admin`; DeadlineExceededError. */
+  ownership(): Promise<readonly ShardOwnership[]> {
+    return this.#claims.ownership([...this.#table.lanes()]);
   }
 
   #claimedMap(): ClaimedMap {

@@ -96,6 +96,25 @@ export interface NodeLinkStatus {
   readonly problem: string | undefined;
 }
 
+/** What one shard's own log says that it owns, and what of it cannot move now. Ranges have both ends and ascend. */
+export interface ShardOwnership {
+  readonly name: string;
+  readonly number: number;
+  readonly namespace: string;
+  /** The newest version of the map in that log; 0 if the group was never told of one. */
+  readonly mapVersion: number;
+  readonly owned: readonly { readonly from: number; readonly to: number; readonly epoch: number }[];
+  /** Given away, or promised to another shard: `owner` is its name. */
+  readonly ceded: readonly {
+    readonly from: number;
+    readonly to: number;
+    readonly epoch: number;
+    readonly owner: string;
+  }[];
+  /** Buckets with a task, a lease or a remembered answer. They stay where they are. */
+  readonly occupied: readonly { readonly from: number; readonly to: number }[];
+}
+
 /** The router in one plain value. */
 export interface RouterStatus {
   readonly mapVersion: number;
