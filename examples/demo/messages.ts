@@ -59,8 +59,13 @@ export type FromChild =
       readonly code: string;
       readonly message: string;
     }
-  /** Updater: its calls since the last such message. */
-  | { readonly type: 'calls'; readonly name: string; readonly calls: CallJournal }
+  /** Updater: its calls since the last such message, and the tasks whose answer it was not allowed to store. */
+  | {
+      readonly type: 'calls';
+      readonly name: string;
+      readonly calls: CallJournal;
+      readonly unstored: readonly string[];
+    }
   /** Front end: all tokens are stored. */
   | { readonly type: 'stored'; readonly at: number }
   | { readonly type: 'claims'; readonly claims: Claims }
@@ -90,6 +95,8 @@ export interface MarkClaims {
 export interface Testimony {
   readonly claims: Claims;
   readonly updaterCalls: CallJournal;
+  /** Tasks of which an updater was told that an answer was not stored, once for each time. */
+  readonly unstored: readonly string[];
   /** The cluster that must hold each probe. */
   readonly probes: Readonly<Record<string, number>>;
 }

@@ -1,6 +1,7 @@
 import { type CallJournal, longestMs } from './call-log.ts';
 import type { Links } from './links.ts';
 import type { Claims } from './messages.ts';
+import { row } from './report-row.ts';
 import type { Settings } from './settings.ts';
 import { renderShards, type ShardResult, shardPromises, shardResultOf } from './shard-report.ts';
 import type { Verdict } from './verdict.ts';
@@ -100,8 +101,6 @@ export function brokenPromises(run: Run): readonly string[] {
 export function renderReport(run: Run): string {
   const { settings, verdict, claims } = run;
   const broken = brokenPromises(run);
-  const row = (name: string, value: number | string, note = '') =>
-    `  ${name.padEnd(34)}${String(value).padStart(9)}  ${note}`.trimEnd();
   const half = Math.floor(settings.tokens / 2);
   return [
     '',

@@ -35,6 +35,7 @@ export class Scene implements Stage {
   readonly #plan: ShardPlan;
   readonly #reloads: Reloads;
   readonly #updaterCalls: CallJournal[] = [];
+  readonly #unstored: string[] = [];
   #links: Links | undefined;
   #startedAt = 0;
 
@@ -163,7 +164,8 @@ export class Scene implements Stage {
     const judge = this.#cast.get('judge');
     const said = judge.next('verdict');
     const updaterCalls = joinJournals(this.#updaterCalls);
-    judge.send({ type: 'claims', testimony: { claims, updaterCalls, probes: this.#probes() } });
+    const testimony = { claims, updaterCalls, unstored: this.#unstored, probes: this.#probes() };
+    judge.send({ type: 'claims', testimony });
     const { verdict } = await said;
     const { followed, refused } = this.#reloads;
     return {
@@ -218,7 +220,9 @@ export class Scene implements Stage {
 
   #note(message: FromChild): void {
     this.#spectator.note(message);
-    if (message.type === 'calls') this.#updaterCalls.push(message.calls);
+    if (message.type !== 'calls') return;
+    this.#updaterCalls.push(message.calls);
+    this.#unstored.push(...message.unstored);
   }
 
   #proxies(): readonly string[] {

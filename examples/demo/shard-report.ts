@@ -1,4 +1,5 @@
 import type { Run } from './report.ts';
+import { row } from './report-row.ts';
 import { reloadsWanted } from './shard-plan.ts';
 
 /** What the last line of `--json` has more with two shards. */
@@ -87,8 +88,6 @@ export function shardPromises({ settings, verdict, reloads, links }: Run): reado
 export function renderShards({ settings, verdict, reloads, links }: Run): readonly string[] {
   const { shards } = verdict;
   if (shards === undefined) return [];
-  const row = (name: string, value: number | string, note = '') =>
-    `  ${name.padEnd(34)}${String(value).padStart(9)}  ${note}`.trimEnd();
   const change = shards.otherShardP99Change;
   const pairs = shards.otherShard.map(
     ({ quietP99Ms, killP99Ms }) => `${rounded(quietP99Ms)} -> ${rounded(killP99Ms)}`,
@@ -109,5 +108,5 @@ export function renderShards({ settings, verdict, reloads, links }: Run): readon
 }
 
 function rounded(value: number): number {
-  return Math.round(value * 10) / 10;
+  return value < 100 ? Math.round(value * 10) / 10 : Math.round(value);
 }

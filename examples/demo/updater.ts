@@ -25,6 +25,8 @@ const client = await connect({
 });
 const tokens = client.queue<Token>(queueNames.tokens, { codec: tokenCodec });
 const log = new CallLog();
+/** Tasks whose answer this process knows it could not store. */
+let unstored: string[] = [];
 const lookMs = 50;
 const tellMs = 500;
 
@@ -43,6 +45,7 @@ await tokens.work(({ task, signal }) => refresh(task.provider, task.payload, sig
   signal: stop.signal,
   onError: (error, task) => {
     console.error(`${task.id} (fence ${task.fence}):`, error);
+    unstored.push(task.id);
     if (isFailedCall(error)) log.fail(`${worker}: ${task.id}: ${error}`);
   },
 });
@@ -53,7 +56,8 @@ await client.close();
 process.exit(0);
 
 function tell(): void {
-  parent.send({ type: 'calls', name: role.name, calls: log.take() });
+  parent.send({ type: 'calls', name: role.name, calls: log.take(), unstored });
+  unstored = [];
 }
 
 /** With shards: a read of each all the time, so that this process, too, can say how long it had to wait. */

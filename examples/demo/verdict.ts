@@ -187,9 +187,17 @@ class Court {
       this.#doubleAcks += acks - family.issued.length;
       this.#remark(`${id} was acknowledged ${acks} times for ${family.issued.length} answers`);
     }
-    const must = family.issued.filter((issued) => !this.#diedWithItsWorker(issued)).length;
-    if (this.#isSharded && acks < must)
-      this.#lose(`${id} was acknowledged ${acks} times; ${must} answers came to updaters that lived`);
+    if (this.#isSharded) this.#countAcks(family, acks);
+  }
+
+  /** Each answer to an updater that lived was stored, or the updater was told that it was not. */
+  #countAcks({ id, issued }: Family, acks: number): void {
+    const lived = issued.filter((each) => !this.#diedWithItsWorker(each)).length;
+    const told = this.#evidence.testimony.unstored.filter((task) => task === id).length;
+    if (acks < lived - told)
+      this.#lose(
+        `${id} was acknowledged ${acks} times; of ${lived} answers ${told} were known not to be stored`,
+      );
   }
 
   /** With shards every write is counted, not only whether the last one is there. */

@@ -69,7 +69,12 @@ const claims: Claims = {
     ],
   },
 };
-const testimony: Testimony = { claims, updaterCalls: quiet, probes: { 'probe-1': 0, 'probe-2': 1 } };
+const testimony: Testimony = {
+  claims,
+  updaterCalls: quiet,
+  unstored: [],
+  probes: { 'probe-1': 0, 'probe-2': 1 },
+};
 const evidence: Evidence = {
   journal: families.flatMap(journalOf),
   kills,
@@ -200,6 +205,13 @@ describe('the report of two shards', () => {
       expect(runOf({ ...saying(failed), marks }).verdict).toMatchObject({ lostAcks: 0 });
       expect(runOf({ ...saying(failed), marks }).verdict.shards).toMatchObject({ appliedTwice: 0 });
     }
+  });
+
+  it('does not miss an answer of which the updater was told that it was not stored', () => {
+    const finals = [final(first, 2), final(second)];
+    const run = (unstored: readonly string[]) => runOf({ finals, testimony: { ...testimony, unstored } });
+    expect(brokenPromises(run([first]))).toEqual([]);
+    expect(run([second]).verdict.lostAcks).toBe(1);
   });
 
   it('does not compare with too few calls', () => {

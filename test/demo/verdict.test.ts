@@ -5,7 +5,7 @@ import { type Evidence, type FinalRead, judge, type Kill } from '../../examples/
 
 const noCalls = { answered: [], rejected: 0, tooSlow: 0, failures: [] };
 const claims: Claims = { puts: { one: 1 }, marks: [], probed: [], reads: 0, calls: noCalls };
-const testimony: Testimony = { claims, updaterCalls: noCalls, probes: {} };
+const testimony: Testimony = { claims, updaterCalls: noCalls, unstored: [], probes: {} };
 const granted: JournalEvent = {
   type: 'granted',
   at: 0,
