@@ -20,13 +20,7 @@ class LocalEnd {
 
   set onFrame(handler: ((message: Uint8Array) => void) | undefined) {
     this.#onFrame = handler;
-    const early = this.#early;
-    this.#early = [];
-    if (early.length > 0) {
-      queueMicrotask(() => {
-        for (const message of early) this.deliver(message);
-      });
-    }
+    if (handler !== undefined && this.#early.length > 0) queueMicrotask(() => this.#deliverEarly());
   }
 
   send(message: Uint8Array): void {
@@ -36,8 +30,14 @@ class LocalEnd {
 
   deliver(message: Uint8Array): void {
     if (this.#closed) return;
-    if (this.#onFrame === undefined) this.#early.push(message);
+    if (this.#onFrame === undefined || this.#early.length > 0) this.#early.push(message);
     else this.#onFrame(message);
+  }
+
+  #deliverEarly(): void {
+    const early = this.#early;
+    this.#early = [];
+    for (const message of early) this.deliver(message);
   }
 
   queuedBytes(): number {

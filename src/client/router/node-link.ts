@@ -222,6 +222,8 @@ export class NodeLink implements LaneLink {
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#deps.events.failed(this, { kind: 'badFrame', message: error.message });
+      // It may well send the same again: what was asked is asked again on each new link.
+      this.#attempt = attemptsMax;
       this.#leave(channel);
     }
   }

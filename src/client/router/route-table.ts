@@ -9,6 +9,8 @@ export class RouteTable {
   readonly #host: LaneHost;
   #directory: ShardDirectory;
   #lanes = new Map<number, Lane>();
+  /** Those of the map that was tried last: they are asked before it is in force. */
+  #staged: readonly Lane[] = [];
   readonly #routes = new Map<string, NamespaceRoutes>();
 
   constructor(directory: ShardDirectory, host: LaneHost) {
@@ -37,7 +39,8 @@ export class RouteTable {
 
   /** The lanes that `next` will have: those of now, at their new addresses, and new ones. Nothing is routed to these yet. */
   stage(next: ShardDirectory): readonly Lane[] {
-    return next.shards.map((shard) => this.#lanes.get(shard.number) ?? new Lane(shard, this.#host));
+    this.#staged = next.shards.map((shard) => this.#lanes.get(shard.number) ?? new Lane(shard, this.#host));
+    return this.#staged;
   }
 
   /** @param movesAreDone - the groups were seen to own what the new map gives them. */
@@ -53,7 +56,7 @@ export class RouteTable {
 
   close(): void {
     for (const routes of this.#routes.values()) routes.holds.close();
-    for (const lane of this.#lanes.values()) lane.close();
+    for (const lane of new Set([...this.#lanes.values(), ...this.#staged])) lane.close();
   }
 
   #addRoutes(directory: ShardDirectory): void {
