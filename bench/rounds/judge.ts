@@ -8,7 +8,7 @@ export interface FinalRecord {
   readonly found: number;
 }
 
-/** What was done to whom; its calls are those sent until the next round began. */
+/** What was done to whom; its calls are those that ended until the next round began. */
 export interface RoundNote {
   readonly round: number;
   readonly kind: string;
@@ -90,7 +90,8 @@ class Court {
     const belief = this.#keys.get(row.key) ?? { version: 0, openCount: 0, newest: new Set([0]) };
     this.#keys.set(row.key, belief);
     this.#requests++;
-    const at = this.#roundOf(row.sentAt);
+    // A round begins when no call waits: what ends in it was held up by it, also if it was sent a moment before.
+    const at = this.#roundOf(row.sentAt + row.tookMs);
     if (at >= 0) this.#slowest.set(at, Math.max(this.#slowest.get(at) ?? 0, row.tookMs));
     if (row.kind === 'put') this.#puts++;
     if (row.outcome !== 'ok') this.#hearFailure(row, belief, at);
@@ -186,9 +187,9 @@ class Court {
   }
 
   /** @returns -1 before the first round. */
-  #roundOf(sentAt: number): number {
+  #roundOf(endedAt: number): number {
     let at = this.#rounds.length - 1;
-    while (at >= 0 && (this.#rounds[at]?.startedAt ?? 0) > sentAt) at--;
+    while (at >= 0 && (this.#rounds[at]?.startedAt ?? 0) > endedAt) at--;
     return at;
   }
 
