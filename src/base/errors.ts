@@ -218,7 +218,7 @@ export class WrongShardError extends RaftsmanError {
   readonly code = 'WRONG_SHARD';
   /** The name of the shard that owns the bucket, as far as the node's own log says. */
   readonly owner: string | undefined;
-  /** The newest map version in that log. */
+  /** The map version by which that log says so. */
   readonly version: number;
 
   constructor(owner: string | undefined, version: number) {
