@@ -1,4 +1,3 @@
-import { ClosedError, ForbiddenError } from '../base/errors.ts';
 import { bootId, clientId, type NodeId, nodeId } from '../base/ids.ts';
 import { createRouting, type RoutingPair } from '../client/router/front-routing.ts';
 import type { ShardsOption } from '../client/types.ts';
@@ -98,22 +97,8 @@ export async function assembleProxy(config: ProxyConfig, ports: ProxyPorts): Pro
     },
   });
   reloads.watch();
-  void claim(pair, logger);
   const { offerUpgrade } = ports;
   return new RaftsmanProxy({ name, routing, pair, listener, reloads, announcer, offerUpgrade });
-}
-
-/** Groups are told what they own by whoever may: an account without `admin` leaves that to others. */
-async function claim({ router }: RoutingPair, logger: Logger): Promise<void> {
-  try {
-    await router.claim();
-  } catch (error) {
-    if (error instanceof ClosedError) return;
-    const why = error instanceof Error ? error.message : String(error);
-    if (error instanceof ForbiddenError)
-      logger.debug({ why }, 'this proxy may not tell groups what they own');
-    else logger.error({ why }, 'a group does not take what the map of shards gives it');
-  }
 }
 
 function identityOf(id: NodeId, random: Random): NodeIdentity {

@@ -1,4 +1,4 @@
-import { ClosedError } from '../../base/errors.ts';
+import { ClosedError, ForbiddenError } from '../../base/errors.ts';
 import type { ClientId } from '../../base/ids.ts';
 import { createLocalLink } from '../../mesh/local-link.ts';
 import type { Logger } from '../../ports/logger.ts';
@@ -109,6 +109,7 @@ export class Routing {
       onForbidden: (shard, message) => this.#onForbidden(shard, message),
     });
     router.start();
+    void claim(router, logger);
     return { clientId, router, front };
   }
 
@@ -130,6 +131,19 @@ export class Routing {
   #onProblem(problem: RouterProblem): void {
     this.#options.logger.warn({ ...problem }, 'a shard has a problem');
     this.#options.onProblem?.(problem);
+  }
+}
+
+/** Groups are told what they own by whoever may: an account without `admin` leaves that to others. */
+async function claim(router: Router, logger: Logger): Promise<void> {
+  try {
+    await router.claim();
+  } catch (error) {
+    if (error instanceof ClosedError) return;
+    const why = error instanceof Error ? error.message : String(error);
+    if (error instanceof ForbiddenError)
+      logger.debug({ why }, 'this account may not tell groups what they own');
+    else logger.error({ why }, 'a group does not take what the map of shards gives it');
   }
 }
 
