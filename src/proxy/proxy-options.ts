@@ -80,7 +80,8 @@ export function resolveProxyOptions(
   return { name, shards, secret, clients, checkMap };
 }
 
-function shardsOf(value: unknown): ShardsOption {
+/** @throws InvalidOptionError */
+export function shardsOf(value: unknown): ShardsOption {
   const known = 'shards must be { file } or { map }';
   requireThat(value !== undefined, `shards is missing: { file } or { map }`);
   requireThat(typeof value === 'object' && value !== null, known);

@@ -7,6 +7,7 @@ import type { RouteExplanation, ShardOwnership } from '../client/router/types.ts
 import type { ShardsOption } from '../client/types.ts';
 import type { ClientListener } from '../mesh/accept-clients.ts';
 import type { Announcer, ProxyListener } from './announcer.ts';
+import { shardsOf } from './proxy-options.ts';
 import type { Reloads } from './reloads.ts';
 import type { ProxyEvents, ProxyReload, ProxyStatus } from './types.ts';
 
@@ -45,12 +46,12 @@ export class RaftsmanProxy implements AsyncDisposable {
   /**
    * Puts another map in force: the file, read anew, or what is given, which is then read at later reloads. Requests go on meanwhile.
    *
-   * @throws ReloadInProgressError; ShardFileError for a map that is not valid or not newer; what the groups refuse it with. Nothing
-   * has changed then.
+   * @throws InvalidOptionError; ReloadInProgressError; ShardFileError for a map that is not valid or not newer; what the groups
+   * refuse it with. Nothing has changed then.
    */
-  reload(shards?: ShardsOption): Promise<ProxyReload> {
-    if (this.#closing !== undefined) return Promise.reject(new ClosedError('the proxy is closed'));
-    return this.#parts.reloads.reload(shards);
+  async reload(shards?: ShardsOption): Promise<ProxyReload> {
+    if (this.#closing !== undefined) throw new ClosedError('the proxy is closed');
+    return this.#parts.reloads.reload(shards === undefined ? undefined : shardsOf(shards));
   }
 
   /** Where a key of a queue goes, and why. @throws InvalidArgumentError for what is no key. */

@@ -1,4 +1,4 @@
-import { isRaftsmanError, ReloadInProgressError } from '../base/errors.ts';
+import { isRaftsmanError, ReloadInProgressError, ShardFileError } from '../base/errors.ts';
 import type { ShardsOption } from '../client/types.ts';
 import type { Clock } from '../ports/clock.ts';
 import { ShardDirectory } from '../sharding/shard-directory.ts';
@@ -39,7 +39,16 @@ async function parse(source: ShardsOption, readText: ReadText): Promise<ShardDir
   if ('file' in source) return parseShardFile(await readText(source.file));
   const { map } = source;
   if (map instanceof ShardDirectory) return map;
-  return parseShardFile(typeof map === 'string' ? map : JSON.stringify(map));
+  return parseShardFile(typeof map === 'string' ? map : textOf(map));
+}
+
+/** @throws ShardFileError for a value that JSON cannot say. */
+function textOf(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    throw new ShardFileError([{ path: '', message: error instanceof Error ? error.message : 'not JSON' }]);
+  }
 }
 
 /** One reload at a time. A map that cannot be read, or that a group refuses, changes nothing. */
@@ -66,6 +75,7 @@ export class Reloads {
     const { watchFile } = this.#deps;
     const isWatched = 'file' in source && watchFile !== undefined && !this.#isClosed;
     this.#unwatch = isWatched ? watchFile(source.file, () => this.#fileChanged()) : undefined;
+    if (isWatched) void this.#compare(source);
   }
 
   /**
@@ -124,6 +134,17 @@ export class Reloads {
       this.#count++;
     }
     return { version: next.version, changed };
+  }
+
+  /** It was read before it was watched, and may have changed in between: the watch takes what it finds for known. */
+  async #compare(source: ShardsOption): Promise<void> {
+    const isSame = await this.#isInForce(source).catch(() => false);
+    if (!isSame && source === this.#source) this.#fileChanged();
+  }
+
+  async #isInForce(source: ShardsOption): Promise<boolean> {
+    const next = await readShards(source, this.#deps);
+    return formatShardFile(next) === formatShardFile(this.#deps.current());
   }
 
   /** Whoever changed it waits for no answer. */

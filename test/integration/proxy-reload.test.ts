@@ -131,8 +131,11 @@ describe('the map of a proxy', () => {
     expect(proxy.status()).toMatchObject({ mapVersion: 2, lastReloadError: null });
   });
 
-  it('stays as it is when the file is away', async () => {
+  it('stays as it is when the file is away, or what is given is no source of a map', async () => {
     const proxy = await world.proxy();
+    // @ts-expect-error: a name with a slip.
+    await expect(proxy.reload({ fil: world.file })).rejects.toMatchObject({ code: 'INVALID_OPTION' });
+    expect(proxy.status()).toMatchObject({ lastReloadError: null });
     await expect(proxy.reload({ file: `${world.file}.gone` })).rejects.toThrow(/ENOENT/);
     expect(proxy.status()).toMatchObject({
       lastReloadError: { code: 'READ_FAILED' },

@@ -21,8 +21,9 @@ class ReloadWorld {
   /** What applying ends with. */
   applying: () => Promise<void> = () => Promise.resolve();
 
-  private constructor(current: ShardDirectory) {
+  private constructor(current: ShardDirectory, text: string) {
     this.current = current;
+    this.files.set('shards.json', text);
     const deps: ReloadsDeps = {
       readText: (path) => this.#read(path),
       watchFile: (path, onChange) => {
@@ -42,8 +43,10 @@ class ReloadWorld {
     this.reloads.watch();
   }
 
-  static async make(): Promise<ReloadWorld> {
-    return new ReloadWorld(await readShards({ map: mapOf(1) }, { readText: () => Promise.reject() }));
+  /** @param text - of the file by the time it is watched; version 1 was read. */
+  static async make(text = mapOf(1)): Promise<ReloadWorld> {
+    const current = await readShards({ map: mapOf(1) }, { readText: () => Promise.reject() });
+    return new ReloadWorld(current, text);
   }
 
   /** The file is another one, and the watcher sees it. */
@@ -61,6 +64,12 @@ class ReloadWorld {
 }
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+function circle(): object {
+  const map: Record<string, unknown> = {};
+  map.namespaces = map;
+  return map;
+}
 
 describe('reloads', () => {
   it('read the file again, and say whether it changed anything', async () => {
@@ -119,6 +128,23 @@ describe('reloads', () => {
     expect([world.current.version, world.told.map(({ version }) => version)]).toEqual([3, [2, 3]]);
   });
 
+  it('see a file that changed after it was read and before it was watched', async () => {
+    const world = await ReloadWorld.make(mapOf(2));
+    await settle();
+    expect(world.current.version).toBe(2);
+    world.files.set('other.json', mapOf(3));
+    world.applying = async () => void world.files.set('other.json', mapOf(4));
+    await world.reloads.reload({ file: 'other.json' });
+    await settle();
+    expect([world.current.version, world.told.map(({ version }) => version)]).toEqual([4, [2, 3, 4]]);
+  });
+
+  it('do not stand in the way of a reload while the watch begins', async () => {
+    const world = await ReloadWorld.make();
+    expect(await world.reloads.reload()).toEqual({ version: 1, changed: false });
+    expect([world.told, world.errors]).toEqual([[], []]);
+  });
+
   it('watch another file once it is in force, and none for a map in memory', async () => {
     const world = await ReloadWorld.make();
     world.files.set('other.json', mapOf(2));
@@ -146,5 +172,13 @@ describe('reloads', () => {
       throw new Error('not here');
     };
     await expect(readShards({ map: fromText }, { ...reader, check })).rejects.toThrow('not here');
+  });
+
+  it.each([
+    ['a circle', circle()],
+    ['a number beyond JSON', { version: 1n }],
+  ])('refuse a value with %s as they refuse a file', async (_, map) => {
+    const reader = { readText: () => Promise.reject(new Error('no files')) };
+    await expect(readShards({ map }, reader)).rejects.toMatchObject({ code: 'SHARD_FILE' });
   });
 });
