@@ -72,9 +72,19 @@ export class LeaderPath {
   open(carried: Carried, reply: Reply): number | undefined {
     if (this.#entries.size >= entriesMax || this.#bytes + carried.body.length > bytesMax) return undefined;
     const correlation = this.#nextCorrelation();
-    this.#entries.set(correlation, { ...carried, correlation, reply, sentTo: undefined, unknown: false });
-    this.#bytes += carried.body.length;
-    this.#deadlines.at(carried.deadlineMs);
+    const { header, body, deadlineMs, waitUntilMs } = carried;
+    this.#entries.set(correlation, {
+      header,
+      body,
+      deadlineMs,
+      waitUntilMs,
+      correlation,
+      reply,
+      sentTo: undefined,
+      unknown: false,
+    });
+    this.#bytes += body.length;
+    this.#deadlines.at(deadlineMs);
     return correlation;
   }
 

@@ -153,8 +153,15 @@ export class LeaderService {
     const { queue, session } = operation;
     // It may wait for long, and its body is a piece of a larger message.
     const own = header.waitMs > 0 ? new Uint8Array(body) : body;
-    const command = (mayWait: boolean) => encodeRequest({ ...header, mayWait }, own);
-    this.#waiters.submit({ key: keyOf(header), queue, session, command, waitUntilMs, reply });
+    const { client, stream, seq, settledUpTo, mapVersion } = header;
+    this.#waiters.submit({
+      key: keyOf(header),
+      queue,
+      session,
+      command: (mayWait) => encodeRequest({ client, stream, seq, settledUpTo, mayWait, mapVersion }, own),
+      waitUntilMs,
+      reply,
+    });
   }
 
   #propose(command: QueueCommand, reply: Reply): void {
