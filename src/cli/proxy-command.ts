@@ -44,8 +44,9 @@ async function runProxy({ flags, values }: Arguments, terminal: Terminal): Promi
 }
 
 interface Signals {
-  /** What SIGHUP does; until the proxy runs there is nothing to reload. */
+  /** What SIGHUP does; one that comes before the proxy runs is kept for then. */
   onHangUp: () => void;
+  wasHungUp: boolean;
   readonly end: Promise<string>;
 }
 
@@ -55,7 +56,13 @@ function listen(terminal: Terminal): Signals {
     terminal.onSignal('SIGTERM', () => resolve('SIGTERM'));
     terminal.onSignal('SIGINT', () => resolve('SIGINT'));
   });
-  const signals: Signals = { onHangUp: () => {}, end };
+  const signals: Signals = {
+    onHangUp: () => {
+      signals.wasHungUp = true;
+    },
+    wasHungUp: false,
+    end,
+  };
   terminal.onSignal('SIGHUP', () => signals.onHangUp());
   return signals;
 }
@@ -71,6 +78,7 @@ async function untilClosed(proxy: RaftsmanProxy, signals: Signals, say: Say): Pr
     mapVersion,
     shards: names,
   });
+  if (signals.wasHungUp) signals.onHangUp();
   const signal = await signals.end;
   signals.onHangUp = () => {};
   say('closing', `${signal}: clients are sent elsewhere`, { signal });

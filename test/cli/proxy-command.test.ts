@@ -79,6 +79,21 @@ describe('raftsman proxy', () => {
     ]);
   });
 
+  it('reads the shard file again for a SIGHUP that came while it started', async () => {
+    const signals = new Map<string, () => void>();
+    const ended = start(
+      ['--config', configure()],
+      terminal((name, callback) => {
+        signals.set(name, callback);
+        if (name === 'SIGHUP') callback();
+      }),
+    );
+    while (out.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    signals.get('SIGTERM')?.();
+    expect(await ended).toBe(0);
+    expect(out[1]).toBe('the shard file is the one in force, version 1');
+  });
+
   it.each([
     ['an unknown option', { listne: {} }, /did you mean listen/],
     ['a secret in the file itself', { secret: proxySecret }, /unknown option secret/],

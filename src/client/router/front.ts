@@ -256,7 +256,7 @@ export class Front {
     if (connection.closedBy !== undefined) return;
     connection.closedBy = by;
     this.#connections.delete(connection);
-    this.#router.drop(connection);
+    if (connection.underWay > 0) this.#router.drop(connection);
     this.#sessions.closed(connection);
     if (this.#connections.size === 0) this.#drained?.();
   }
