@@ -16,6 +16,9 @@ export interface MapHolder {
   reload(): Promise<void>;
 }
 
+/** What a bucket holds: tasks, nothing but answers that are not settled, or nothing. */
+export type BucketKind = 'inUse' | 'remembered' | 'empty';
+
 /** A change of owner that somebody wants. */
 export interface WantedMove {
   readonly namespace: string;
@@ -69,17 +72,20 @@ export class MapAuthor {
     return shardFile(version, this.#options.sites, deal);
   }
 
-  /** Buckets of one shard that are all empty, or all in use, as an outsider sees it; undefined where there are none. */
-  draw(mustBeEmpty: boolean): WantedMove | undefined {
+  /** Buckets of one shard that are all of one kind, as an outsider sees it; undefined where there are none. */
+  draw(kind: BucketKind): WantedMove | undefined {
     const { random, sites, effects } = this.#options;
     const from = random.pick(sites);
     const { namespace } = from.shard;
     const others = sites.filter((site) => site !== from && site.shard.namespace === namespace);
     if (others.length === 0) return undefined;
     const to = random.pick(others);
-    const occupied = effects.occupied(from.shard.name, worldBuckets);
+    const tasks = effects.bucketsOfTasks(from.shard.name, worldBuckets);
+    const answers = effects.bucketsOfAnswers(from.shard.name, worldBuckets);
+    const kindOf = (bucket: number): BucketKind =>
+      tasks.has(bucket) ? 'inUse' : answers.has(bucket) ? 'remembered' : 'empty';
     const own = (this.#deal.get(namespace) ?? []).flatMap((owner, bucket) =>
-      owner === from.shard.number && occupied.has(bucket) !== mustBeEmpty ? [bucket] : [],
+      owner === from.shard.number && kindOf(bucket) === kind ? [bucket] : [],
     );
     if (own.length === 0) return undefined;
     const buckets = random.shuffled(own).slice(0, random.pick([1, 1, 2, 4]));

@@ -1,4 +1,4 @@
-import type { MapAuthor, MapHolder, WantedMove } from './map-author.ts';
+import type { BucketKind, MapAuthor, MapHolder, WantedMove } from './map-author.ts';
 import type { Prng } from './prng.ts';
 import type { ShardSite } from './shard-layout.ts';
 import type { SimulatedProxy } from './simulated-proxy.ts';
@@ -9,6 +9,7 @@ export const mapFaultKinds = [
   'moveEmpty',
   'moveThereAndBack',
   'moveOccupied',
+  'moveRemembered',
   'stalePublish',
   'lowerVersion',
   'twoFiles',
@@ -44,13 +45,15 @@ export class MapNemesis {
     const { random, author, holders } = this.#options;
     switch (kind) {
       case 'moveEmpty':
-        return this.#move(true, holders);
+        return this.#move('empty', holders);
       case 'moveThereAndBack':
         return this.#thereAndBack();
       case 'moveOccupied':
-        return this.#move(false, random.chance(0.5) ? holders : [random.pick(holders)]);
+        return this.#move('inUse', random.chance(0.5) ? holders : [random.pick(holders)]);
+      case 'moveRemembered':
+        return this.#move('remembered', [random.pick(holders)]);
       case 'stalePublish':
-        return this.#move(true, [random.pick(holders)]);
+        return this.#move('empty', [random.pick(holders)]);
       case 'lowerVersion':
         this.#publish(
           [random.pick(holders)],
@@ -78,8 +81,8 @@ export class MapNemesis {
     }
   }
 
-  #move(mustBeEmpty: boolean, holders: readonly MapHolder[]): boolean {
-    const move = this.#options.author.draw(mustBeEmpty);
+  #move(kind: BucketKind, holders: readonly MapHolder[]): boolean {
+    const move = this.#options.author.draw(kind);
     if (move === undefined) return false;
     this.#publishMove(move, holders);
     return true;
@@ -99,7 +102,7 @@ export class MapNemesis {
   /** Copies of requests from before must find that the first owner is another one now, of a later epoch. */
   #thereAndBack(): boolean {
     const { author, random, holders, later } = this.#options;
-    const move = author.draw(true);
+    const move = author.draw('empty');
     if (move === undefined) return false;
     const some = random.chance(0.5) ? holders : [random.pick(holders)];
     this.#publishMove(move, some);
@@ -112,7 +115,7 @@ export class MapNemesis {
   /** Two operators at once: one version, two texts. */
   #twoFiles(): boolean {
     const { author, random, holders, later } = this.#options;
-    const [one, other] = [author.draw(true), author.draw(true)];
+    const [one, other] = [author.draw('empty'), author.draw('empty')];
     const [first, second] = random.shuffled(holders);
     if (one === undefined || other === undefined || first === undefined || second === undefined) return false;
     const [dealOne, dealOther] = [author.moved(one), author.moved(other)];
@@ -128,7 +131,7 @@ export class MapNemesis {
   #twice(): boolean {
     const { author, random, holders } = this.#options;
     const holder = random.pick(holders);
-    const move = author.draw(true);
+    const move = author.draw('empty');
     if (move === undefined) return false;
     this.#publishMove(move, [holder]);
     this.#publish([holder], holder.file, author.version, author.deal);
@@ -162,7 +165,7 @@ export class MapNemesis {
   /** Whoever carries the change out dies between giving up and gaining. */
   #killDriver(): boolean {
     const { author, random, proxies, later } = this.#options;
-    const move = author.draw(true);
+    const move = author.draw('empty');
     const driver = random.pick(proxies);
     if (move === undefined || !driver.isUp) return false;
     this.#publishMove(move, [holderOf(driver)]);
@@ -173,7 +176,7 @@ export class MapNemesis {
 
   #moveInFailover(): boolean {
     const { author, random, holders, later } = this.#options;
-    const move = author.draw(true);
+    const move = author.draw('empty');
     if (move === undefined) return false;
     const { cluster, group } = random.pick([move.from, move.to]);
     const leader = cluster.leader(group);

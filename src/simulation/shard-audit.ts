@@ -50,7 +50,7 @@ export class ShardAudit {
     if (!(await this.#within(settleWithinMs, () => this.#isSettled())))
       return stage.didNot(`settle (L1): ${this.#explain()}`);
     if (!(await this.#within(ownedWithinMs, () => this.#unowned(deal).length === 0)))
-      return stage.didNot(`own ${this.#unowned(deal).join(', ')} as the newest map says`);
+      return stage.didNot(`own ${this.#unowned(deal).join(', ')} by the newest map`);
     return this.#readAll();
   }
 

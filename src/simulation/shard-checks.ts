@@ -37,7 +37,7 @@ export class ShardChecks {
     this.callers = new CallerChecker(
       judge,
       () => world.nowMs(),
-      (id) => this.hops.linksOf(id),
+      (id) => this.hops.sendingOf(id),
     );
     this.effects = new EffectChecker(judge, (deed, id) => this.callers.applied(deed, id));
   }

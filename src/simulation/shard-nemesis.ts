@@ -82,7 +82,7 @@ export class ShardNemesis {
     this.#flood = new ShardFlood({ ...options, sites, later });
     const usual = [...proxyFaultKinds, ...mapFaultKinds];
     const some: ShardFaultKind[] = random.shuffled(usual).slice(0, 2 + random.below(usual.length));
-    if (random.chance(0.6)) some.push('moveEmpty', 'moveThereAndBack', 'stalePublish');
+    if (random.chance(0.6)) some.push('moveEmpty', 'moveThereAndBack', 'stalePublish', 'moveRemembered');
     if (random.chance(floodChance)) some.push('flood', 'flood', 'flood');
     this.#kinds = some;
     this.#meanIntervalMs = random.pick([150, 400, 1_000]);

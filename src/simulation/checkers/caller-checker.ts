@@ -1,4 +1,5 @@
 import type { EffectChecker } from './effect-checker.ts';
+import type { Sending } from './hop-checker.ts';
 import type { Judge } from './judge.ts';
 
 export type CallOutcome = 'ok' | 'refused' | 'unknown';
@@ -20,19 +21,19 @@ const never = Number.POSITIVE_INFINITY;
 /**
  * P1 as callers see it: what was answered ok was applied, what was refused never is, and unknown calls that are resolved are what they
  * were said to be. And order: puts of one program on one key are applied in the order in which they were asked for, unless they belong to
- * the streams of two shards (the map changed between them) and went through two links.
+ * the streams of two shards (the map changed between them) and one link did not carry them in that order.
  */
 export class CallerChecker {
   readonly #judge: Judge;
   readonly #now: () => number;
-  readonly #linksOf: (id: string) => ReadonlySet<number>;
+  readonly #sendingOf: (id: string) => Sending | undefined;
   readonly #calls = new Map<string, Call>();
   /** Chain -> its calls, oldest first. */
   readonly #chains = new Map<string, Call[]>();
 
-  /** @param linksOf - the links on which a client has sent the request of this id. */
-  constructor(judge: Judge, now: () => number, linksOf: (id: string) => ReadonlySet<number>) {
-    this.#linksOf = linksOf;
+  /** @param sendingOf - how its client has sent the request of this id. */
+  constructor(judge: Judge, now: () => number, sendingOf: (id: string) => Sending | undefined) {
+    this.#sendingOf = sendingOf;
     this.#judge = judge;
     this.#now = now;
   }
@@ -94,11 +95,13 @@ export class CallerChecker {
     }
   }
 
-  /** Order is promised within the requests of one shard, and over all shards to what went through one link. */
+  /** Order is promised within the requests of one shard, and over all shards to what one link carried in that order. */
   #isOneWay({ appliedAs: one = '' }: Call, { appliedAs: other = '' }: Call): boolean {
     const streamOf = (id: string): string => id.slice(0, id.lastIndexOf('/'));
     if (streamOf(one) === streamOf(other)) return true;
-    return new Set([...this.#linksOf(one), ...this.#linksOf(other)]).size <= 1;
+    const [first, second] = [this.#sendingOf(one), this.#sendingOf(other)];
+    if (first === undefined || second === undefined || first.order > second.order) return false;
+    return new Set([...first.links, ...second.links]).size === 1;
   }
 
   #chain(name: string): Call[] {

@@ -93,14 +93,16 @@ export class EffectChecker {
     }
   }
 
-  /** Buckets that a group may not give up: what an outsider knows of tasks and remembered answers. */
-  occupied(shard: string, bucketCount: number): ReadonlySet<number> {
-    const buckets = new Set<number>();
-    for (const task of this.#tasksOf(shard))
-      buckets.add(observedBucket(task.slice(task.indexOf('/') + 1), bucketCount));
-    for (const rows of this.#rowsOf(shard).values())
-      for (const { key } of rows) buckets.add(observedBucket(key, bucketCount));
-    return buckets;
+  /** Buckets that a group may not give up because of their tasks, as an outsider knows them. */
+  bucketsOfTasks(shard: string, bucketCount: number): ReadonlySet<number> {
+    const keys = [...this.#tasksOf(shard)].map((task) => task.slice(task.indexOf('/') + 1));
+    return new Set(keys.map((key) => observedBucket(key, bucketCount)));
+  }
+
+  /** Buckets that a group may not give up because of answers that are not settled. */
+  bucketsOfAnswers(shard: string, bucketCount: number): ReadonlySet<number> {
+    const rows = [...this.#rowsOf(shard).values()].flat();
+    return new Set(rows.map(({ key }) => observedBucket(key, bucketCount)));
   }
 
   #happened(group: ObservedGroup, request: ObservedRequest, result: ObservedResult): void {

@@ -3,6 +3,14 @@ import { frameCodes, type ObservedFrame, observeBundle } from './observed-frame.
 
 export type Party = 'client' | 'proxy' | 'node';
 
+/** A request of a client on its wires. */
+export interface Sending {
+  /** Grows with each frame that a client sends: that of the first time. */
+  readonly order: number;
+  /** The connections that it went by. */
+  readonly links: Set<number>;
+}
+
 /** A frame is passed on at most so often, and to so many parties. */
 const hopsMax = 4;
 
@@ -15,7 +23,6 @@ const asks: ReadonlySet<number> = new Set([
 /** Answers that only a group can give. A refusal is a proxy's own to give. */
 const answers: ReadonlySet<number> = new Set([frameCodes.result, frameCodes.record, frameCodes.statsResult]);
 
-const none: ReadonlySet<number> = new Set();
 const answerNames: ReadonlyMap<number, string> = new Map([
   [frameCodes.result, 'result'],
   [frameCodes.record, 'record'],
@@ -37,8 +44,8 @@ export class HopChecker {
   readonly #arrived = new Map<string, Map<string, number>>();
   /** Proxy process/request id -> the versions of the map that its client wrote into it. */
   readonly #versions = new Map<string, Set<number>>();
-  /** Request id -> the links of its client that it was sent on. */
-  readonly #links = new Map<string, Set<number>>();
+  readonly #sendings = new Map<string, Sending>();
+  #sendCount = 0;
   readonly #counts: Record<string, number> = {};
 
   constructor(judge: Judge) {
@@ -50,9 +57,9 @@ export class HopChecker {
     return this.#counts;
   }
 
-  /** The links on which a client has sent a request; none for one that routes for itself. */
-  linksOf(id: string): ReadonlySet<number> {
-    return this.#links.get(id) ?? none;
+  /** How a client has sent a request to proxies; undefined for one that routes for itself. */
+  sendingOf(id: string): Sending | undefined {
+    return this.#sendings.get(id);
   }
 
   /**
@@ -90,14 +97,15 @@ export class HopChecker {
     const versions = this.#versions.get(key) ?? new Set();
     if (from === 'client') this.#versions.set(key, versions.add(frame.mapVersion));
     else if (!versions.has(frame.mapVersion))
-      this.#judge.violated('P3', `${proxy} sent ${what} as one of map ${frame.mapVersion}`);
+      this.#judge.violated('P3', `${proxy} sent ${what} under map ${frame.mapVersion}`);
   }
 
   #sentOn({ client, stream, seq }: ObservedFrame, link: number): void {
     const id = `${client}/${stream}/${seq}`;
-    const links = this.#links.get(id);
-    if (links === undefined) this.#links.set(id, new Set([link]));
-    else links.add(link);
+    this.#sendCount += 1;
+    const sending = this.#sendings.get(id);
+    if (sending === undefined) this.#sendings.set(id, { order: this.#sendCount, links: new Set([link]) });
+    else sending.links.add(link);
   }
 
   #count(name: string): void {

@@ -4,7 +4,7 @@ import { encodeCommandBatch } from '../../../src/node/command-batch.ts';
 import { createPartitioner } from '../../../src/sharding/partitioner.ts';
 import { CallerChecker } from '../../../src/simulation/checkers/caller-checker.ts';
 import { EffectChecker } from '../../../src/simulation/checkers/effect-checker.ts';
-import { HopChecker } from '../../../src/simulation/checkers/hop-checker.ts';
+import { HopChecker, type Sending } from '../../../src/simulation/checkers/hop-checker.ts';
 import { Judge } from '../../../src/simulation/checkers/judge.ts';
 import { observedBucket } from '../../../src/simulation/checkers/observed-bucket.ts';
 import {
@@ -286,12 +286,12 @@ describe('the caller checker', () => {
     apply: (seq: number, stream?: number, link?: number) => void;
   } => {
     let nowMs = 0;
-    const links = new Map<string, Set<number>>();
+    const sendings = new Map<string, Sending>();
     const judge = new Judge(() => nowMs);
     const callers = new CallerChecker(
       judge,
       () => nowMs,
-      (id) => links.get(id) ?? new Set(),
+      (id) => sendings.get(id),
     );
     const effects = new EffectChecker(judge, (deed, id) => callers.applied(deed, id));
     return {
@@ -303,7 +303,7 @@ describe('the caller checker', () => {
       },
       apply: (seq, stream = 1, link = 1) => {
         const id = `c/${stream}/${seq}`;
-        links.set(id, new Set([link]));
+        sendings.set(id, { order: seq, links: new Set([link]) });
         effects.requested(a, request(seq, 1, { id, streamId: `c/${stream}` }), result('put'));
       },
     };
