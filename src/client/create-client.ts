@@ -122,8 +122,9 @@ class Client implements QueueClient {
 
   async explain(queue: string, key: string, options: CallOptions = {}): Promise<KeyExplanation> {
     checkName(queue, 'the name of a queue');
+    checkTaskId(key);
     const routes = this.#calls.routesNow(queue) ?? (await this.#calls.routes(queue, options));
-    const place = routes.ofKey(checkTaskId(key));
+    const place = routes.ofKey(key);
     return explainKey(routes, place, this.#link.isAttached(place.shard), this.#routing?.explain(queue, key));
   }
 

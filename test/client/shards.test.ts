@@ -127,6 +127,27 @@ describe('a client of shards', () => {
     expect(front.kind('attach').map(({ group }) => group)).toEqual([1, 2, 2]);
   });
 
+  it('refuses what is no key, or too long a one, and sends nothing; others are not disturbed', async () => {
+    const front = new ScriptedFront(tableOf(1, [1, 2, 1, 2]));
+    front.answer = () => resultOf(put);
+    const client = front.connect();
+    const tokens = client.queue('tokens');
+    const fine = tokens.put(taskOf(keys[0]));
+    const wrong: readonly string[] = JSON.parse(String.raw`["", 7, null, {}, ["k"], "\ud800"]`);
+    for (const id of wrong) {
+      const refused = { name: 'InvalidArgumentError', code: 'INVALID_ARGUMENT', outcome: 'refused' };
+      await expect(tokens.put(taskOf(id))).rejects.toMatchObject(refused);
+      await expect(tokens.get(id)).rejects.toMatchObject(refused);
+      await expect(client.explain('tokens', id)).rejects.toMatchObject(refused);
+    }
+    const long = { name: 'TooLargeError', code: 'TOO_LARGE', outcome: 'refused' };
+    await expect(tokens.put(taskOf('k'.repeat(257)))).rejects.toMatchObject(long);
+    await expect(tokens.get('\u20ac'.repeat(86))).rejects.toMatchObject(long);
+    await front.clock.advance(20);
+    await expect(fine).resolves.toMatchObject({ version: 1 });
+    expect(front.seen.filter(({ header }) => header.kind !== 'attach')).toHaveLength(1);
+  });
+
   it('refuses a queue that no namespace holds, and names those there are', async () => {
     const { front, client } = await started();
     const got = watched(client.queue('elsewhere').get('k'));

@@ -61,6 +61,23 @@ describe('a claim', () => {
   });
 });
 
+describe('a claim of the largest map', () => {
+  it('fits into the log and its answer into a frame when every bucket is a range of its own; all replicas agree', async () => {
+    const { cluster, router } = await started();
+    const large = { ...map, bucketCount: 65_536 };
+    const odd = Array.from({ length: 32_768 }, (_, at) => ({ from: 2 * at + 1, to: 2 * at + 1 }));
+    const even = odd.map(({ from }, at) => ({ from: from - 1, to: from - 1, epoch: 1 + (at % 2) }));
+    expect(await claim(router, { type: 'own', map: large, shard: 'east', ranges: even })).toBe('owned');
+    expect(await claim(router, { type: 'disown', map: large, to: 'west', ranges: odd })).toBe('disowned');
+    const [answer] = await router.ask(routed({ kind: 'ownership', client }));
+    expect(answer?.body.length).toBeLessThan(2 * 1024 * 1024);
+    const body = readOwnership(answer?.body ?? Buffer.alloc(0));
+    expect([body.owned.length, body.ceded.length]).toEqual([32_768, 32_768]);
+    const digests = [...cluster.nodes.values()].map(({ group }) => group.machine.digest());
+    expect(new Set(digests).size).toBe(1);
+  });
+});
+
 describe('a request for a key that is not here', () => {
   it('is told who owns it, or that nobody knows yet; it was not applied and may be asked again', async () => {
     const { cluster, router } = await started();
