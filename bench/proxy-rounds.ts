@@ -54,6 +54,7 @@ export class Rounds {
     const others = this.#of(other);
     const figures = this.#of(one)
       .map((slice, at) => figure(slice, others[at]!))
+      .filter(Number.isFinite) // a slice in which the machine did nothing has no share of anything
       .sort((low, high) => low - high);
     const at = (share: number) => figures[Math.floor((figures.length - 1) * share)] ?? 0;
     return { median: at(0.5), lower: at(0.25), upper: at(0.75) };
