@@ -113,15 +113,15 @@ export class Requests {
 
   /** A take waits no longer: it is answered with what it got so far, mostly nothing. */
   endWait(call: Call, deadlineMs: number = call.deadlineMs): void {
-    if (!call.isDone && !call.isCancelled) this.#streamAt(call.place.shard).endWait(call, deadlineMs);
+    if (call.isDone || call.isCancelled) return;
+    if (!this.#leaveUnplaced(call)) this.#streamAt(call.place.shard).endWait(call, deadlineMs);
+    else finish(call, { type: 'result', result: { type: 'taken', tasks: [], atMs: 0 } });
   }
 
   /** The caller does not want to know any more. What was sent goes on to its end; what a take got is given back. */
   abandon(call: Call): void {
     if (call.isDone) return;
-    const place = this.#unplaced.indexOf(call);
-    if (place >= 0) this.#unplaced.splice(place, 1);
-    if (place >= 0 || call.spec.kind === 'routes') call.isDone = true;
+    if (this.#leaveUnplaced(call) || call.spec.kind === 'routes') call.isDone = true;
     else this.#streamAt(call.place.shard).abandon(call);
   }
 
@@ -214,6 +214,13 @@ export class Requests {
     const stream = this.#streamAt(call.place.shard);
     if (!(spec.kind === 'request' ? stream.enqueue(call) : stream.startAside(call))) fail(call, tooMany());
     return spec.kind === 'request' ? stream : undefined;
+  }
+
+  /** @returns false for a call whose shard is known: its stream has it. */
+  #leaveUnplaced(call: Call): boolean {
+    const place = this.#unplaced.indexOf(call);
+    if (place >= 0) this.#unplaced.splice(place, 1);
+    return place >= 0;
   }
 
   #takeUnplaced(): readonly Call[] {

@@ -169,6 +169,30 @@ describe('a request whose outcome was unknown', () => {
     await expect(client.resolve(id)).rejects.toMatchObject({ code: 'REQUEST_SETTLED' });
   });
 
+  it('is found also if a take ended before anybody knew where it goes', async () => {
+    const { front, client } = silent('node');
+    front.down.add(0);
+    const stop = new AbortController();
+    const loop = watched(
+      client.queue('tokens').work(() => ({ done: true }), { workerId: 'w', signal: stop.signal }),
+    );
+    await front.clock.advance(50);
+    const shards = tableOf(1, [1, 2, 1, 2]);
+    front.push(shards);
+    front.table = undefined;
+    await front.clock.advance(100);
+    stop.abort();
+    await front.clock.advance(100);
+    front.push(shards);
+    await front.clock.advance(3_000);
+    const id = await unknown(front, client);
+    front.answer = () => resultOf(put);
+    const asked = client.resolve(id);
+    await front.clock.advance(10);
+    await expect(asked).resolves.toMatchObject({ outcome: 'applied' });
+    await expect(loop).resolves.toBeUndefined();
+  });
+
   it('has an id: anything else is refused', async () => {
     const { front, client } = silent();
     const id = await unknown(front, client);
