@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
+const patienceMs = 60_000;
+
 /** A process of the tutorial and what it printed. */
 export class Program {
   readonly child: ChildProcess;
@@ -30,16 +32,31 @@ export class Program {
     for (;;) {
       const found = this.lines.find((line) => pattern.test(line));
       if (found !== undefined) return found;
-      await this.#nextLine();
+      await this.#nextLine(`${pattern}`);
     }
   }
 
   async linesAbove(count: number): Promise<void> {
-    while (this.lines.length <= count) await this.#nextLine();
+    while (this.lines.length <= count) await this.#nextLine(`more than ${count} lines`);
   }
 
-  #nextLine(): Promise<void> {
-    return new Promise((resolve) => this.#wakers.push(resolve));
+  #nextLine(wanted: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const fail = (why: string): void => {
+        this.child.off('close', onEnd);
+        clearTimeout(timer);
+        const last = this.lines.slice(-10).join('\n');
+        reject(new Error(`${this.child.spawnargs.at(-1)} ${why}; wanted ${wanted}\n${last}`));
+      };
+      const onEnd = (): void => fail('ended');
+      const timer = setTimeout(() => fail('said nothing for a minute'), patienceMs);
+      this.child.once('close', onEnd);
+      this.#wakers.push(() => {
+        this.child.off('close', onEnd);
+        clearTimeout(timer);
+        resolve();
+      });
+    });
   }
 
   async ended(): Promise<void> {

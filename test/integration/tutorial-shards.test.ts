@@ -64,6 +64,7 @@ describe('the tutorial from one shard to two', () => {
 
   it('grows as the page says, without an error', async () => {
     const before = new Map(['a', 'b', 'c'].map((id) => [id, node(id)]));
+    await before.get('a')!.line(/: leader [abc],/);
     const direct = run([`${tutorial}/web.ts`, '600']);
     await direct.line(/^boris: stored/);
 
@@ -103,6 +104,8 @@ describe('the tutorial from one shard to two', () => {
     renameSync(join(directory, 'next.json'), shards);
     const refused = await proxy.line(/^error: the map of shards was not reloaded/);
     expect(refused).toContain('bucket 14387 of tokens cannot go from one to two');
+    const inForce = put('shards-1.json', 'shards-1.json');
+    expect(await outputOf(run([`${tutorial}/occupied.ts`, inForce]))).toBe('one: in use 14387, 16055');
     const buckets = await outputOf(run([`${tutorial}/buckets.ts`, 'anna', 'boris']));
     expect(buckets).toBe('anna: bucket 16055, shard one, map 1\nboris: bucket 14387, shard one, map 1');
 
@@ -116,6 +119,9 @@ describe('the tutorial from one shard to two', () => {
       'carla: bucket 9149, shard two, map 3',
     ]);
 
+    const astray = run([`${tutorial}/web.ts`, '1', 'carla'], { RAFTSMAN_ENDPOINTS: undefined });
+    expect(await outputOf(astray)).toContain('WrongShardError: the key belongs to two by map version 3');
+
     // 6. A token on the second shard; its leader is killed.
     const carla = run([`${tutorial}/web.ts`, '600', 'carla']);
     await carla.line(/^carla: access-one-/);
@@ -125,5 +131,5 @@ describe('the tutorial from one shard to two', () => {
     for (const { lines } of [carla, web, direct, updater]) expect(lines.join('\n')).not.toMatch(/error/i);
     await proxy.stop('SIGTERM');
     expect(proxy.lines.at(-1)).toBe('closed');
-  }, 120_000);
+  }, 240_000);
 });
