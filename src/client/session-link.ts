@@ -259,7 +259,10 @@ export class SessionLink {
     const where = { group: shard, bucket, mapVersion: this.#routes?.version ?? 0, any: false };
     const ids = { correlation, stream: 0, seq: 0, settledUpTo: 0 };
     const body = encodeAttach({ session: this.#identity.session, workerId: this.#workerId });
-    this.send({ ...where, ...ids, kind: 'attach', remainingMs: attachWithinMs - attachMarginMs, waitMs: 0 }, body);
+    this.send(
+      { ...where, ...ids, kind: 'attach', remainingMs: attachWithinMs - attachMarginMs, waitMs: 0 },
+      body,
+    );
     this.#judge();
   }
 

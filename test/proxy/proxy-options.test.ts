@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { type CommonProxyOptions, type ProxyListenOption, resolveProxyOptions } from '../../src/proxy/proxy-options.ts';
+import {
+  type CommonProxyOptions,
+  type ProxyListenOption,
+  resolveProxyOptions,
+} from '../../src/proxy/proxy-options.ts';
 import { readShards } from '../../src/proxy/reloads.ts';
 
 const good: CommonProxyOptions & { readonly listen: ProxyListenOption } = {
