@@ -89,7 +89,6 @@ const resultNames = [
 export type ResultName = (typeof resultNames)[number];
 /** REQUEST_SETTLED, CLIENT_EXPIRED: a copy came too late, and nothing was done. */
 const lateCodes: ReadonlySet<number> = new Set([7, 8]);
-export const bucketInUseCode = 9;
 export const neverAppliedCode = 12;
 
 /** Requests that came by a shard map say its version before their body. */
