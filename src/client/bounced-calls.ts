@@ -1,4 +1,5 @@
 import type { Call } from './call.ts';
+import { firstVersion } from './routes.ts';
 
 /** Calls that bounced and go out again on the same link: a later request on the same key may be ahead of them. */
 export class BouncedCalls {
@@ -18,11 +19,21 @@ export class BouncedCalls {
     this.#calls.clear();
   }
 
-  /** False while a later request on the same key is under way: together they go again in their order, or the later one has won. */
-  isNext(call: Call, unsettled: Iterable<Call>): boolean {
-    if (!this.#calls.has(call)) return true;
-    for (const other of unsettled)
-      if (other.seq > call.seq && other.isSent && isOnSameKey(call, other)) return false;
+  /**
+   * False while it would change the order of requests on its key: one that bounced waits for a later one that is under way; and none
+   * goes ahead of an earlier one that bounced, or that may yet because it went out by an older version of the map.
+   */
+  mayGo(call: Call, unsettled: Iterable<Call>): boolean {
+    if (this.#calls.size === 0 && call.place.mapVersion <= firstVersion) return true;
+    const hasBounced = this.#calls.has(call);
+    for (const other of unsettled) {
+      if (other === call || !isOnSameKey(call, other)) continue;
+      const isLater = other.seq > call.seq;
+      if (isLater && hasBounced && other.isSent) return false;
+      if (isLater) continue;
+      if (other.isSent ? other.place.mapVersion < call.place.mapVersion : this.#calls.has(other))
+        return false;
+    }
     return true;
   }
 

@@ -24,6 +24,8 @@ export interface StreamDeps extends SenderDeps {
   readonly start: (spec: CallSpec) => void;
   /** A shard has told who owns the call's bucket. @returns true if it spoke of itself. */
   readonly told: (call: Call, by: number, owner: string | undefined, version: number) => boolean;
+  /** By which version of the map requests for the call's bucket are sent now. */
+  readonly versionOf: (call: Call) => number;
 }
 
 /** An expired client waits for the answers of shards that still know it. */
@@ -77,7 +79,7 @@ export class RequestStream {
     this.#window.makeRoom();
     for (const call of this.#window.admit()) {
       this.#sender.register(call);
-      if (isAttached) this.#transmit(call);
+      if (isAttached) this.#sendInTurn(call);
     }
     if (this.#window.span >= windowMax / 2) this.#endOldestWait();
   }
@@ -106,8 +108,7 @@ export class RequestStream {
   /** Something can be sent that could not before. */
   resume(): void {
     for (const call of [...this.#window.unsettled(), ...this.#asides])
-      if (!call.isSent && this.#sender.canSend(call) && this.#bounced.isNext(call, this.#window.unsettled()))
-        this.#transmit(call);
+      if (!call.isSent && this.#sender.canSend(call)) this.#sendInTurn(call);
     this.pump();
   }
 
@@ -215,7 +216,7 @@ export class RequestStream {
     for (const call of [...this.#window.unsettled(), ...this.#window.backlog(), ...this.#asides]) {
       const canSend = this.#sender.canSend(call);
       if (call.deadlineMs <= nowMs) this.#expire(call);
-      else if (call.retryAtMs <= nowMs && canSend) this.#sendAgain(call, nowMs);
+      else if (call.retryAtMs <= nowMs && canSend) this.#sendInTurn(call);
       nextMs = Math.min(nextMs, call.deadlineMs, canSend ? call.retryAtMs : nextMs);
     }
     const { settledUpTo, hasGaps } = this.#window;
@@ -245,22 +246,23 @@ export class RequestStream {
     if (call.place.shard !== wholeCluster && !call.isQuestion) this.#bounced.add(call);
   }
 
-  #sendAgain(call: Call, nowMs: number): void {
-    if (this.#bounced.isNext(call, this.#window.unsettled())) this.#transmit(call);
-    else this.#sender.retryAt(call, nowMs + overtakenRetryMs);
+  #sendInTurn(call: Call): void {
+    this.#renew(call);
+    if (this.#bounced.mayGo(call, this.#window.unsettled())) this.#transmit(call);
+    else this.#bounce(call, this.#deps.clock.monotonicMs() + overtakenRetryMs);
+  }
+
+  /** An owner may have told another version since the call got its place. */
+  #renew(call: Call): void {
+    const mapVersion = this.#deps.versionOf(call);
+    if (mapVersion > call.place.mapVersion) call.place = { ...call.place, mapVersion };
   }
 
   /** The owner itself says by which version it owns the bucket; anybody else's word may be ahead of the owner's log. */
   #onRedirect(call: Call, by: number, owner: string | undefined, version: number): void {
-    const { place } = call;
-    const nowMs = this.#deps.clock.monotonicMs();
-    if (!this.#deps.told(call, by, owner, version) || version <= place.mapVersion) {
-      this.#bounce(call, nowMs + redirectRetryMs);
-      return;
-    }
-    call.place = { ...place, mapVersion: version };
-    this.#sender.retryAt(call, nowMs);
-    if (this.#sender.canSend(call)) this.#transmit(call);
+    const isNews = this.#deps.told(call, by, owner, version) && version > call.place.mapVersion;
+    this.#bounce(call, this.#deps.clock.monotonicMs() + (isNews ? 0 : redirectRetryMs));
+    if (isNews && this.#sender.canSend(call)) this.#sendInTurn(call);
   }
 
   /** This attempt did nothing; but an earlier one may have, before the client was forgotten. */

@@ -65,6 +65,7 @@ export class Requests {
       start: (spec) => this.start(spec),
       told: ({ spec, place }, by, owner, version) =>
         this.#routes?.ofQueue(spec.queue).told(place.bucket, by, owner, version) ?? false,
+      versionOf: ({ spec, place }) => this.#routes?.ofQueue(spec.queue).versionOf(place.bucket) ?? 0,
     };
   }
 

@@ -35,6 +35,8 @@ export interface QueueRoutes {
    * @returns true if it spoke of itself: then its log holds that version, and requests may be sent by it.
    */
   told(bucket: number, by: number, owner: string | undefined, version: number): boolean;
+  /** By which version a request for the bucket is sent now. */
+  versionOf(bucket: number): number;
 }
 
 /** What a client knows of shards. Immutable; a change of the map makes another. */
@@ -58,6 +60,7 @@ const unshardedQueue: QueueRoutes = {
   ofKey: () => everywhere,
   ofShard: () => everywhere,
   told: () => false,
+  versionOf: () => 0,
 };
 
 /** A client that talks to a node: one group serves every key. */
@@ -83,7 +86,8 @@ export class ToldVersions {
   }
 }
 
-const firstVersion = 1;
+/** By which every owner takes requests for a bucket that never moved. */
+export const firstVersion = 1;
 
 /** The routes of a pushed table. */
 export class ShardRoutes implements Routes {
@@ -135,13 +139,17 @@ class NamespaceRoutes implements QueueRoutes {
 
   ofKey(key: string): Place {
     const bucket = this.#partitioner.bucketOf(key);
-    return { shard: this.#owners[bucket]!, bucket, mapVersion: this.#told.get(bucket) ?? firstVersion };
+    return { shard: this.#owners[bucket]!, bucket, mapVersion: this.versionOf(bucket) };
   }
 
   told(bucket: number, by: number, owner: string | undefined, version: number): boolean {
     if (owner === undefined || this.shards.find(({ number }) => number === by)?.name !== owner) return false;
-    if (version > (this.#told.get(bucket) ?? firstVersion)) this.#told.set(bucket, version);
+    if (version > this.versionOf(bucket)) this.#told.set(bucket, version);
     return true;
+  }
+
+  versionOf(bucket: number): number {
+    return this.#told.get(bucket) ?? firstVersion;
   }
 
   ofShard(number: number): Place {
