@@ -338,6 +338,50 @@ describe('the order of requests on one key', () => {
     await Promise.all(both);
     expect(front.of('put').map(({ header }) => header.seq)).toEqual([1, 2, 1, 2]);
   });
+
+  it('is kept when the bucket has moved: a later one, by the version told since, does not go ahead of one that may bounce', async () => {
+    const { front, tokens } = await started(tableOf(9, [1, 2, 1, 2]));
+    const bounce = { kind: 'wrongShard', body: encodeRedirect({ owner: 's1', version: 7 }) } as const;
+    front.answer = ({ header: { seq, mapVersion } }) => {
+      if (mapVersion === 7) return resultOf(put);
+      return { ...bounce, afterMs: seq === 1 ? 100 : 0 };
+    };
+    const slow = tokens.put(taskOf(first));
+    const other = tokens.put(taskOf(`{${first}}other`));
+    await front.clock.advance(50);
+    const later = tokens.put(taskOf(first));
+    await front.clock.advance(200);
+    await Promise.all([slow, other, later]);
+    expect(front.of('put').map(({ header: { seq, mapVersion } }) => [seq, mapVersion])).toEqual([
+      [1, 1],
+      [2, 1],
+      [2, 7],
+      [1, 7],
+      [3, 7],
+    ]);
+  });
+
+  it('is kept on a new link: all that is unanswered goes out by the version told meanwhile', async () => {
+    const { front, tokens } = await started(tableOf(9, [1, 2, 1, 2]));
+    const bounce = { kind: 'wrongShard', body: encodeRedirect({ owner: 's1', version: 7 }) } as const;
+    front.answer = ({ header: { seq } }) => (seq === 1 ? undefined : bounce);
+    const both = [tokens.put(taskOf(first)), tokens.put(taskOf(`{${first}}other`))];
+    await front.clock.advance(5);
+    const sent = front.of('put').length;
+    front.answer = () => resultOf(put);
+    front.cut();
+    await front.clock.advance(500);
+    await Promise.all(both);
+    expect(
+      front
+        .of('put')
+        .slice(sent)
+        .map(({ header: { seq, mapVersion } }) => [seq, mapVersion]),
+    ).toEqual([
+      [1, 7],
+      [2, 7],
+    ]);
+  });
 });
 
 describe('a client that one shard has forgotten', () => {
