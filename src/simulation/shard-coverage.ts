@@ -11,7 +11,7 @@ export const shardCoverage: readonly string[] = [
   ...[...shardFaultKinds, ...nodeFaultKinds].map((kind) => `fault ${kind}`),
   ...layoutKinds.map((kind) => `layout ${kind}`),
   ...shardTroubles.map((trouble) => `reached probe ${trouble}`),
-  ...each('answer', 'result record stats refused unknown wrongShard frozen notLeader', ' by a node'),
+  ...each('answer', 'result record stats unknown wrongShard frozen notLeader', ' by a node'),
   ...each('answer', 'result record stats refused unknown wrongShard', ' by a proxy'),
   ...['router holding', 'router draining', 'router held bucket'],
   ...each(
@@ -28,6 +28,6 @@ export const shardCoverage: readonly string[] = [
   ...each('reached P1', 'ok refused unknown repeated order failover independent'),
   ...['reached P1', 'reached P1 told applied', 'reached P1 told never applied'],
   ...each('reached P2', 'hops answered'),
-  ...each('reached P3', 'founded gained served wrongShard frozen proof'),
+  ...each('reached P3', 'founded gained served wrongShard proof'),
   ...['reached P3 given up', 'reached P3 late copy'],
 ];
