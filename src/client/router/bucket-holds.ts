@@ -130,7 +130,7 @@ export class BucketHolds {
     hold.target = next;
     const mustPause = redirect.owner === undefined || next === from || hold.askedInVain.has(next);
     hold.askedInVain.add(from);
-    if (mustPause) this.#pause(hold, redirect);
+    if (mustPause) this.#pause(hold, redirect, from);
     this.#step(hold);
   }
 
@@ -178,8 +178,11 @@ export class BucketHolds {
     queue.splice(place, 0, entry);
   }
 
-  /** Nobody serves the bucket now. Who has waited long for that is told. */
-  #pause(hold: Hold, redirect: RedirectBody): void {
+  /**
+   * Nobody serves the bucket now. Who has waited long for that is told, and who said so: a client that took it for the word of the shard
+   * named there would send by a version that no owner knows.
+   */
+  #pause(hold: Hold, redirect: RedirectBody, from: Lane): void {
     const nowMs = this.#clock.monotonicMs();
     const kind = redirect.owner === undefined ? 'frozen' : 'wrongShard';
     hold.askedInVain.clear();
@@ -187,7 +190,7 @@ export class BucketHolds {
     this.#alarm.at(hold.resumeAtMs);
     const isTooLong = (entry: Entry) => !entry.isDone && entry.heldSinceMs + frozenHoldMs <= nowMs;
     for (const entry of hold.queue.filter(isTooLong))
-      entry.lane.handOver(entry, kind, encodeRedirect(redirect), entry.lane.shard.number);
+      entry.lane.handOver(entry, kind, encodeRedirect(redirect), from.shard.number);
   }
 
   #step(hold: Hold): void {

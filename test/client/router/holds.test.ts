@@ -147,6 +147,17 @@ describe('a bucket that nobody owns', () => {
 });
 
 describe('two shards that send us to each other', () => {
+  it('are never quoted as if the shard that was named had spoken: only its own word is a proof', async () => {
+    const { origin, a, b, clock } = await twoShards();
+    a[0]!.answer = () => wrongShard('b', 2);
+    b[0]!.answer = () => wrongShard('a', 2);
+    for (let count = 0; count < 4; count++) origin.ask({ bucket: 0 });
+    await clock.advance(1_500);
+    expect(origin.kinds()).toEqual(['wrongShard', 'wrongShard', 'wrongShard', 'wrongShard']);
+    const words = origin.answers.map(({ header, body }) => [header.group, readRedirect(body).owner]);
+    expect(words.filter(([group, owner]) => owner === (group === 1 ? 'a' : 'b'))).toEqual([]);
+  });
+
   it('are asked at a pace, and then the client is told', async () => {
     const { origin, a, b, clock } = await twoShards();
     let version = 1;
