@@ -34,11 +34,7 @@ export class ShardChecks {
     this.#stage = stage;
     this.ownership = new OwnershipChecker(judge);
     this.hops = new HopChecker(judge);
-    this.callers = new CallerChecker(
-      judge,
-      () => world.nowMs(),
-      (id) => this.hops.sendingOf(id),
-    );
+    this.callers = new CallerChecker(judge, () => world.nowMs());
     this.effects = new EffectChecker(judge, (deed, id) => this.callers.applied(deed, id));
   }
 
@@ -60,7 +56,7 @@ export class ShardChecks {
       const [sender, receiver] = [partyOf(from.hostName), partyOf(to.hostName)];
       if (sender === 'node' && receiver === 'node') return;
       const proxy = proxyOf.get(from.hostName) ?? proxyOf.get(to.hostName);
-      this.hops.sent(sender, receiver, proxy?.life, from.connection, frame);
+      this.hops.sent(sender, receiver, proxy?.life, frame);
     });
   }
 

@@ -1,5 +1,4 @@
 import type { EffectChecker } from './effect-checker.ts';
-import type { Sending } from './hop-checker.ts';
 import type { Judge } from './judge.ts';
 
 export type CallOutcome = 'ok' | 'refused' | 'unknown';
@@ -20,20 +19,17 @@ const never = Number.POSITIVE_INFINITY;
 
 /**
  * P1 as callers see it: what was answered ok was applied, what was refused never is, and unknown calls that are resolved are what they
- * were said to be. And order: puts of one program on one key are applied in the order in which they were asked for, unless they belong to
- * the streams of two shards (the map changed between them) and one link did not carry them in that order.
+ * were said to be. And order: puts of one program on one key are applied in the order in which they were asked for, unless the map
+ * changed between them and they belong to the streams of two shards.
  */
 export class CallerChecker {
   readonly #judge: Judge;
   readonly #now: () => number;
-  readonly #sendingOf: (id: string) => Sending | undefined;
   readonly #calls = new Map<string, Call>();
   /** Chain -> its calls, oldest first. */
   readonly #chains = new Map<string, Call[]>();
 
-  /** @param sendingOf - how its client has sent the request of this id. */
-  constructor(judge: Judge, now: () => number, sendingOf: (id: string) => Sending | undefined) {
-    this.#sendingOf = sendingOf;
+  constructor(judge: Judge, now: () => number) {
     this.#judge = judge;
     this.#now = now;
   }
@@ -89,19 +85,11 @@ export class CallerChecker {
     if (later.length > 0) this.#judge.reached('P1 order');
     for (const other of later) {
       if (other.appliedAtMs === undefined || call.endedMs <= other.startedMs) continue;
-      if (!this.#isOneWay(call, other)) continue;
+      // Under another map a key belongs to the stream of another shard: order is promised within each.
+      if (streamOf(call) !== streamOf(other)) continue;
       this.#judge.violated('P1', `${call.deed} was applied after ${other.deed}, which was asked for later`);
       return;
     }
-  }
-
-  /** Order is promised within the requests of one shard, and over all shards to what one link carried in that order. */
-  #isOneWay({ appliedAs: one = '' }: Call, { appliedAs: other = '' }: Call): boolean {
-    const streamOf = (id: string): string => id.slice(0, id.lastIndexOf('/'));
-    if (streamOf(one) === streamOf(other)) return true;
-    const [first, second] = [this.#sendingOf(one), this.#sendingOf(other)];
-    if (first === undefined || second === undefined || first.order > second.order) return false;
-    return new Set([...first.links, ...second.links]).size === 1;
   }
 
   #chain(name: string): Call[] {
@@ -112,4 +100,8 @@ export class CallerChecker {
     }
     return calls;
   }
+}
+
+function streamOf({ appliedAs = '' }: Call): string {
+  return appliedAs.slice(0, appliedAs.lastIndexOf('/'));
 }

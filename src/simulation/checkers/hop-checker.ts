@@ -3,14 +3,6 @@ import { frameCodes, type ObservedFrame, observeBundle } from './observed-frame.
 
 export type Party = 'client' | 'proxy' | 'node';
 
-/** A request of a client on its wires. */
-export interface Sending {
-  /** Grows with each frame that a client sends: that of the first time. */
-  readonly order: number;
-  /** The connections that it went by. */
-  readonly links: Set<number>;
-}
-
 /** A frame is passed on at most so often, and to so many parties. */
 const hopsMax = 4;
 
@@ -44,8 +36,6 @@ export class HopChecker {
   readonly #arrived = new Map<string, Map<string, number>>();
   /** Proxy process/request id -> the versions of the map that its client wrote into it. */
   readonly #versions = new Map<string, Set<number>>();
-  readonly #sendings = new Map<string, Sending>();
-  #sendCount = 0;
   readonly #counts: Record<string, number> = {};
 
   constructor(judge: Judge) {
@@ -57,18 +47,9 @@ export class HopChecker {
     return this.#counts;
   }
 
-  /** How a client has sent a request to proxies; undefined for one that routes for itself. */
-  sendingOf(id: string): Sending | undefined {
-    return this.#sendings.get(id);
-  }
-
-  /**
-   * A message of a client link as it is sent. `proxy` names the process of the proxy that is at one of its ends, `link` is the number of
-   * the connection.
-   */
-  sent(from: Party, to: Party, proxy: string | undefined, link: number, message: Uint8Array): void {
+  /** A message of a client link as it is sent. `proxy` names the process of the proxy that is at one of its ends. */
+  sent(from: Party, to: Party, proxy: string | undefined, message: Uint8Array): void {
     for (const frame of observeBundle(message)) {
-      if (from === 'client' && to === 'proxy' && frame.kind === frameCodes.request) this.#sentOn(frame, link);
       const name = answerNames.get(frame.kind);
       if (name !== undefined) this.#count(`${name} by a ${from}`);
       if (asks.has(frame.kind)) this.#asked(from, to, proxy, frame);
@@ -98,14 +79,6 @@ export class HopChecker {
     if (from === 'client') this.#versions.set(key, versions.add(frame.mapVersion));
     else if (!versions.has(frame.mapVersion))
       this.#judge.violated('P3', `${proxy} sent ${what} under map ${frame.mapVersion}`);
-  }
-
-  #sentOn({ client, stream, seq }: ObservedFrame, link: number): void {
-    const id = `${client}/${stream}/${seq}`;
-    this.#sendCount += 1;
-    const sending = this.#sendings.get(id);
-    if (sending === undefined) this.#sendings.set(id, { order: this.#sendCount, links: new Set([link]) });
-    else sending.links.add(link);
   }
 
   #count(name: string): void {

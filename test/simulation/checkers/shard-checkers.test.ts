@@ -4,7 +4,7 @@ import { encodeCommandBatch } from '../../../src/node/command-batch.ts';
 import { createPartitioner } from '../../../src/sharding/partitioner.ts';
 import { CallerChecker } from '../../../src/simulation/checkers/caller-checker.ts';
 import { EffectChecker } from '../../../src/simulation/checkers/effect-checker.ts';
-import { HopChecker, type Sending } from '../../../src/simulation/checkers/hop-checker.ts';
+import { HopChecker } from '../../../src/simulation/checkers/hop-checker.ts';
 import { Judge } from '../../../src/simulation/checkers/judge.ts';
 import { observedBucket } from '../../../src/simulation/checkers/observed-bucket.ts';
 import {
@@ -283,16 +283,11 @@ describe('the caller checker', () => {
     callers: CallerChecker;
     effects: EffectChecker;
     at: (ms: number) => void;
-    apply: (seq: number, stream?: number, link?: number) => void;
+    apply: (seq: number, stream?: number) => void;
   } => {
     let nowMs = 0;
-    const sendings = new Map<string, Sending>();
     const judge = new Judge(() => nowMs);
-    const callers = new CallerChecker(
-      judge,
-      () => nowMs,
-      (id) => sendings.get(id),
-    );
+    const callers = new CallerChecker(judge, () => nowMs);
     const effects = new EffectChecker(judge, (deed, id) => callers.applied(deed, id));
     return {
       judge,
@@ -301,9 +296,8 @@ describe('the caller checker', () => {
       at: (ms) => {
         nowMs = ms;
       },
-      apply: (seq, stream = 1, link = 1) => {
+      apply: (seq, stream = 1) => {
         const id = `c/${stream}/${seq}`;
-        sendings.set(id, { order: seq, links: new Set([link]) });
         effects.requested(a, request(seq, 1, { id, streamId: `c/${stream}` }), result('put'));
       },
     };
@@ -331,15 +325,12 @@ describe('the caller checker', () => {
     strict.apply(2);
     strict.apply(1);
     expect(strict.judge.violations.map(({ invariant }) => invariant)).toEqual(['P1']);
-    const overShards = (link: number): number => {
-      const moved = make();
-      moved.callers.begin('put text 1', 'chain');
-      moved.callers.begin('put text 2', 'chain');
-      moved.apply(2, 2, 1);
-      moved.apply(1, 1, link);
-      return moved.judge.violations.length;
-    };
-    expect([overShards(1), overShards(2)]).toEqual([1, 0]);
+    const moved = make();
+    moved.callers.begin('put text 1', 'chain');
+    moved.callers.begin('put text 2', 'chain');
+    moved.apply(2, 2);
+    moved.apply(1, 1);
+    expect(moved.judge.violations).toEqual([]);
     const given = make();
     const first = given.callers.begin('put text 1', 'chain');
     given.at(5);
@@ -390,32 +381,28 @@ describe('the hop checker', () => {
 
   it('accepts a request that a proxy passes on with one hop less, and an answer that a node gave', () => {
     const passed = (checker: HopChecker): void => {
-      checker.sent('client', 'proxy', 'p1/1', 1, asked);
-      checker.sent('proxy', 'node', 'p1/1', 1, bundle({ hops: 3, marked: true, mapVersion: 1 }));
-      checker.sent('node', 'proxy', 'p1/1', 1, bundle({ kind: 'result' }, 'done'));
-      checker.sent('proxy', 'client', 'p1/1', 1, bundle({ kind: 'result' }, 'done'));
+      checker.sent('client', 'proxy', 'p1/1', asked);
+      checker.sent('proxy', 'node', 'p1/1', bundle({ hops: 3, marked: true, mapVersion: 1 }));
+      checker.sent('node', 'proxy', 'p1/1', bundle({ kind: 'result' }, 'done'));
+      checker.sent('proxy', 'client', 'p1/1', bundle({ kind: 'result' }, 'done'));
     };
     expect(broken(passed)).toBe(0);
   });
 
   it('rejects an answer of the proxy’s own, one answer given twice, a ring, an unmarked frame and a changed version', () => {
-    expect(broken((one) => one.sent('proxy', 'client', 'p1/1', 1, bundle({ kind: 'record' }, 'old')))).toBe(
-      1,
-    );
+    expect(broken((one) => one.sent('proxy', 'client', 'p1/1', bundle({ kind: 'record' }, 'old')))).toBe(1);
     expect(
       broken((one) => {
-        one.sent('node', 'proxy', 'p1/1', 1, bundle({ kind: 'result' }, 'done'));
-        one.sent('proxy', 'client', 'p1/1', 1, bundle({ kind: 'result' }, 'done'));
-        one.sent('proxy', 'client', 'p1/1', 1, bundle({ kind: 'result' }, 'done'));
+        one.sent('node', 'proxy', 'p1/1', bundle({ kind: 'result' }, 'done'));
+        one.sent('proxy', 'client', 'p1/1', bundle({ kind: 'result' }, 'done'));
+        one.sent('proxy', 'client', 'p1/1', bundle({ kind: 'result' }, 'done'));
       }),
     ).toBe(1);
-    expect(broken((one) => one.sent('proxy', 'proxy', undefined, 1, bundle({ hops: 3, marked: true })))).toBe(
-      1,
-    );
+    expect(broken((one) => one.sent('proxy', 'proxy', undefined, bundle({ hops: 3, marked: true })))).toBe(1);
     const passedOn = (header: Parameters<typeof bundle>[0]): number =>
       broken((one) => {
-        one.sent('client', 'proxy', 'p1/1', 1, asked);
-        one.sent('proxy', 'node', 'p1/1', 1, bundle({ hops: 3, marked: true, mapVersion: 1, ...header }));
+        one.sent('client', 'proxy', 'p1/1', asked);
+        one.sent('proxy', 'node', 'p1/1', bundle({ hops: 3, marked: true, mapVersion: 1, ...header }));
       });
     expect(passedOn({ marked: false })).toBe(1);
     expect(passedOn({ hops: 4 })).toBe(1);
