@@ -1,5 +1,6 @@
 import { ClosedError, ProtocolError } from '../base/errors.ts';
 import type { ClientId, GroupId, NodeId } from '../base/ids.ts';
+import { createLocalLink } from '../mesh/local-link.ts';
 import type { ClientLink } from '../mesh/types.ts';
 import type { GroupHandle } from '../node/types.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -13,7 +14,6 @@ import { type Answer, refusedAnswer } from './answers.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { ClientLinks } from './client-links.ts';
 import { checkFrame, hasAnswer } from './frame-checks.ts';
-import { createLocalLink } from './local-link.ts';
 import type { QueueMachine } from './queue-machine.ts';
 import { QueueService } from './queue-service.ts';
 

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { ProtocolError } from '../base/errors.ts';
 import { isName } from '../base/ids.ts';
+import type { Claim } from '../queue/types.ts';
 import type { BucketRange, EpochRange, MapName, PartitionerName } from '../sharding/types.ts';
 import { readBin, readEnum, readInt, readList, readOptional, readString, readTuple } from './fields.ts';
 import { asBuffer, decodeStrict, encodeTuple, type WireValue } from './msgpack.ts';
@@ -35,21 +36,7 @@ export interface OwnershipBody {
 }
 
 /** The body of `claim`: a change of ownership for the group's log. Idempotent: the same claim twice is one. */
-export type ClaimBody =
-  /** This group, which is the shard `shard`, owns these buckets from now on, each under its epoch. */
-  | {
-      readonly type: 'own';
-      readonly map: MapName;
-      readonly shard: string;
-      readonly ranges: readonly EpochRange[];
-    }
-  /** This group owns these buckets no longer, or promises never to have: `to` may. All or none. */
-  | {
-      readonly type: 'disown';
-      readonly map: MapName;
-      readonly to: string;
-      readonly ranges: readonly BucketRange[];
-    };
+export type ClaimBody = Claim;
 
 /** One namespace as a router tells its clients: enough to find a key's shard, and no address. */
 export interface NamespaceTable extends MapName {

@@ -1,1 +1,0 @@
-export { createLocalLink } from '../mesh/local-link.ts';
