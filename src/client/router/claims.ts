@@ -12,7 +12,14 @@ import type { Random } from '../../ports/random.ts';
 import type { ShardDirectory } from '../../sharding/shard-directory.ts';
 import type { ShardMap } from '../../sharding/shard-map.ts';
 import type { Lane } from './lane.ts';
-import { allOf, changeHands, EpochMovedOn, type OwnershipWork, surveyOwnership } from './ownership-driver.ts';
+import {
+  allOf,
+  changeHands,
+  EpochMovedOn,
+  isSettled,
+  type OwnershipWork,
+  surveyOwnership,
+} from './ownership-driver.ts';
 import type { Questions } from './questions.ts';
 import type { RouterEvents, ShardOwnership } from './types.ts';
 
@@ -32,6 +39,8 @@ export interface ClaimedMap {
 
 /** How often a change of hands that met another one, or a failover, is done over. */
 const triesMax = 4;
+/** How often in a row a change of hands may find, when it is through, that others have changed something too. */
+const roundsMax = 8;
 const retryMs = { first: 200, longest: 5_000 } as const;
 
 /** Sees to it that the groups own what a map gives them. Any number of routers may do so at once. */
@@ -143,17 +152,22 @@ export class Claims {
     this.#waits.clear();
   }
 
-  /** All is asked before anything is claimed: a bucket that is in use stops the whole change. */
+  /**
+   * All is asked before anything is claimed: a bucket that is in use stops the whole change. It is done when the groups, asked anew, all
+   * say so: whoever carries out an older map may have taken a bucket from its owner after the first survey, until that group heard of
+   * this map.
+   */
   async #drive(maps: readonly ShardMap[], lanes: readonly Lane[]): Promise<void> {
     if (this.#isClosed) throw new ClosedError('the router is closed');
     const { questions, events } = this.#deps;
     try {
-      const works = await this.#survey(maps, lanes);
+      let works = await this.#survey(maps, lanes);
+      for (let rounds = 1; !works.every(isSettled); rounds++) {
+        if (rounds > roundsMax) throw new EpochMovedOn('others change the same buckets at the same time');
+        await allOf(works.map((work) => changeHands(questions, work)));
+        works = await this.#survey(maps, lanes);
+      }
       if (maps.length > 0) this.#works = works;
-      await allOf(works.map((work) => changeHands(questions, work)));
-      if (works.every(({ gains }) => gains.length === 0)) return;
-      // For whoever asks for epochs; what is done is done also if nobody answers any more.
-      this.#works = await this.#survey(maps, lanes).catch(() => works);
     } catch (error) {
       if (error instanceof ConflictingMapError) {
         const shard = lanes.find((lane) => error.message.includes(lane.shard.name))?.shard.name ?? '';

@@ -8,6 +8,7 @@ import {
 import type { QueueResult } from '../../queue/types.ts';
 import type { ShardMap } from '../../sharding/shard-map.ts';
 import type { BucketRange, EpochRange } from '../../sharding/types.ts';
+import type { OwnershipBody } from '../../wire/shard-frames.ts';
 import type { Lane } from './lane.ts';
 import { type Gain, highestEpochs, nextEpochs, planGains, type Report, without } from './ownership-plan.ts';
 import type { Questions } from './questions.ts';
@@ -45,6 +46,11 @@ export async function surveyOwnership(
   return { map, lanes, reports, gains: planGains(map, reports) };
 }
 
+/** Nothing changes hands any more, and no group from which an older map could take something has not heard of this one. */
+export function isSettled({ map, reports, gains }: OwnershipWork): boolean {
+  return gains.length === 0 && reports.every(({ body }) => knows(body, map) || body.owned.length === 0);
+}
+
 /**
  * Has every other group give up, or promise never to have, what a shard gains; then that shard takes it under a higher epoch.
  * Every step may be repeated, also by another router at the same time.
@@ -59,13 +65,17 @@ export async function changeHands(questions: Questions, work: OwnershipWork): Pr
   if (why !== undefined) throw new BucketInUseError(why);
 }
 
+function knows({ map: known }: OwnershipBody, map: ShardMap): boolean {
+  return known?.version === map.version;
+}
+
 /** Nothing changes hands, but whoever still carries out an older map must be refused from now on. */
 async function tellVersion(questions: Questions, { map, lanes, reports }: OwnershipWork): Promise<void> {
   await allOf(
-    reports.map(async ({ shard, body: { map: known, owned } }) => {
+    reports.map(async ({ shard, body }) => {
       const lane = lanes.find((each) => each.shard.number === shard.number);
-      if (known?.version === map.version || owned.length === 0 || lane === undefined) return;
-      const claim = { type: 'own', map: map.name, shard: shard.name, ranges: owned } as const;
+      if (knows(body, map) || body.owned.length === 0 || lane === undefined) return;
+      const claim = { type: 'own', map: map.name, shard: shard.name, ranges: body.owned } as const;
       const result = await questions.claim(lane, claim);
       if (result.type !== 'owned') throw refusalOf(result, shard.name);
     }),

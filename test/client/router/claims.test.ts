@@ -180,6 +180,20 @@ describe('reload', () => {
     expect([groupA.owned(), groupB.owned()]).toEqual([[0], [1, 2, 3]]);
   });
 
+  it('looks again when it is through: an older map may have taken a bucket since it looked first', async () => {
+    const { router, groupA, groupB, clock } = await twoGroups();
+    const { name: map } = version(2, [2, 1, 2, 2]).namespaces.get('default')!;
+    const older = { type: 'disown', map, to: 'b', ranges: [{ from: 0, to: 0 }] } as const;
+    const said: string[] = [];
+    groupB.interfere = (claim) => {
+      if (claim.type === 'disown' && claim.map.version === 3) said.push(groupA.claim(older).type);
+      return undefined;
+    };
+    const result = await outcome(router.reload(version(3, [1, 1, 1, 2])), () => clock.advance(500));
+    expect([result, groupA.owned(), groupB.owned()]).toEqual(['done', [0, 1, 2], [3]]);
+    expect([said, router.status().claimed]).toEqual([['disowned', 'refused'], true]);
+  });
+
   it('goes on when a claim was lost on the way', async () => {
     const { router, groupA, groupB, clock } = await twoGroups();
     let losses = 2;

@@ -47,6 +47,11 @@ export class FakeGroup {
     return this.#apply({ type: 'request', request, operation });
   }
 
+  /** Puts a claim straight into the log. */
+  claim(claim: ClaimBody): QueueResult {
+    return this.#apply({ type: 'claim', claim });
+  }
+
   /** Buckets that the group owns, by its log. */
   owned(): readonly number[] {
     return this.state
