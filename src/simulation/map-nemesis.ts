@@ -169,7 +169,7 @@ export class MapNemesis {
     const driver = random.pick(proxies);
     if (move === undefined || !driver.isUp) return false;
     this.#publishMove(move, [holderOf(driver)]);
-    this.#options.stage.world.after(random.pick([3, 10, 40]) * random.next(), () => driver.kill());
+    later(random.pick([3, 10, 40]) * random.next(), () => driver.kill());
     later(random.between(50, 2_500), () => driver.start());
     return true;
   }
@@ -182,7 +182,7 @@ export class MapNemesis {
     const leader = cluster.leader(group);
     if (leader === undefined) return false;
     this.#publishMove(move, holders);
-    this.#options.stage.world.after(random.pick([0, 3, 20]) * random.next(), () => cluster.kill(leader.name));
+    later(random.pick([0, 3, 20]) * random.next(), () => cluster.kill(leader.name));
     later(random.between(50, 3_000), () => void cluster.start(leader.name));
     return true;
   }
