@@ -20,6 +20,7 @@ export {
   NodeFailedError,
   NotLeaderError,
   type Outcome,
+  OvertakenError,
   ProtocolError,
   RaftsmanError,
   RequestIdReusedError,

@@ -272,6 +272,12 @@ export class NeverAppliedError extends RaftsmanError {
   readonly code = 'NEVER_APPLIED';
 }
 
+/** A later put of the same client on the same task was carried out before this one came: it was not applied, and never will be. */
+export class OvertakenError extends RaftsmanError {
+  override readonly name = 'OvertakenError';
+  readonly code = 'OVERTAKEN';
+}
+
 /** Something in the shard file that is wrong, and where. */
 export interface ShardFileProblem {
   /** Path in the file, as `namespaces.tokens.shards.tokens-1.number`; empty for the file as a whole. */

@@ -36,17 +36,7 @@ export class BouncedCalls {
     }
     return true;
   }
-
-  /** What was applied later must not be undone by what was asked for earlier. @returns calls that must not be sent any more. */
-  overtakenBy(later: Call): readonly Call[] {
-    if (this.#calls.size === 0) return none;
-    return [...this.#calls].filter(
-      (call) => call.isUnknown && call.seq < later.seq && isOnSameKey(call, later),
-    );
-  }
 }
-
-const none: readonly Call[] = [];
 
 function isOnSameKey({ spec: one }: Call, { spec: other }: Call): boolean {
   if (!('key' in one.target) || !('key' in other.target)) return false;

@@ -16,6 +16,7 @@ export {
   LowerVersionError,
   NeverAppliedError,
   type Outcome,
+  OvertakenError,
   RaftsmanError,
   ReloadInProgressError,
   RequestIdReusedError,

@@ -11,6 +11,7 @@ import {
   LogFullError,
   LowerVersionError,
   NeverAppliedError,
+  OvertakenError,
   ProtocolError,
   type RaftsmanError,
   RequestIdReusedError,
@@ -51,6 +52,7 @@ const byStateMachine: { readonly [Code in RefusalCode]: (message: string) => Raf
   CONFLICTING_MAP: (message) => new ConflictingMapError(message),
   LOWER_VERSION: (message) => new LowerVersionError(message),
   NEVER_APPLIED: (message) => new NeverAppliedError(message),
+  OVERTAKEN: (message) => new OvertakenError(message),
 };
 
 const byService: {

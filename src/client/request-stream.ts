@@ -231,8 +231,6 @@ export class RequestStream {
     if (call.isOrphan && end.type === 'result' && end.result.type === 'taken')
       for (const task of end.result.tasks) this.#deps.start(giveBack(call.spec.queue, task, nowMs));
     finish(call, end);
-    if (end.type === 'result')
-      for (const overtaken of this.#bounced.overtakenBy(call)) this.#expire(overtaken);
   }
 
   /** Somebody else waits for the same answer. */

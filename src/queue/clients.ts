@@ -12,6 +12,7 @@ interface Row {
   readonly body: number;
   /** The key that the request was about, if any: its bucket stays here as long as the answer is remembered. */
   readonly key: string | undefined;
+  readonly queue: string;
   readonly result: QueueResult;
   /** False for a take that found nothing and may wait: it is asked again under its own id. */
   readonly isFinal: boolean;
@@ -19,6 +20,8 @@ interface Row {
 
 interface Stream {
   settledUpTo: number;
+  /** The last request that has, or had, a row. */
+  newestSeq: number;
   readonly rows: Map<number, Row>;
 }
 
@@ -34,7 +37,11 @@ interface Client {
 /** What is known of a request before it is carried out: its remembered or refusing answer, or where to remember the new one. */
 export type Admission =
   | { readonly answer: QueueResult }
-  | { readonly remember: (result: QueueResult, key: string | undefined) => void };
+  | {
+      readonly remember: (result: QueueResult, key: string | undefined) => void;
+      /** A put that came after a later one of its stream on the same task. */
+      readonly isOvertaken: boolean;
+    };
 
 /** The clients of the group and the answers they have not settled yet. */
 export class Clients {
@@ -122,11 +129,13 @@ export class Clients {
     if (row === undefined && this.#rowCount >= queueLimits.rememberedAnswersMax) return tooManyRemembered;
     if (row !== undefined && row.body !== body && row.body !== anyBody) return reused;
     if (row?.isFinal === true) return { answer: row.result };
+    const { queue } = operation;
     return {
       remember: (result, key) => {
         const isFinal = !(request.mayWait && foundNothing(result));
-        this.#remember(stream, request.seq, { body, key, result, isFinal });
+        this.#remember(stream, request.seq, { body, key, queue, result, isFinal });
       },
+      isOvertaken: request.inOrder && operation.type === 'put' && isOvertaken(stream, request.seq, operation),
     };
   }
 
@@ -151,7 +160,7 @@ export class Clients {
       for (const [number, stream] of client.streams) {
         yield ['stream', client.id, number, stream.settledUpTo];
         for (const [seq, row] of stream.rows) {
-          yield ['row', client.id, number, seq, row.body, row.key, row.result, row.isFinal];
+          yield ['row', client.id, number, seq, row.body, row.key, row.queue, row.result, row.isFinal];
         }
       }
     }
@@ -164,7 +173,7 @@ export class Clients {
   #streamOf(client: Client, number: number): Stream | undefined {
     const known = client.streams.get(number);
     if (known !== undefined || client.streams.size >= queueLimits.streamsPerClientMax) return known;
-    const stream: Stream = { settledUpTo: 0, rows: new Map() };
+    const stream: Stream = { settledUpTo: 0, newestSeq: 0, rows: new Map() };
     client.streams.set(number, stream);
     return stream;
   }
@@ -179,6 +188,7 @@ export class Clients {
     const before = stream.rows.size;
     stream.rows.set(seq, row);
     if (stream.rows.size === before) return;
+    stream.newestSeq = Math.max(stream.newestSeq, seq);
     this.#rowCount += 1;
     this.#occupancy.answerAdded(row.key);
   }
@@ -200,6 +210,17 @@ export class Clients {
     }
     this.#rowCount += stream.rows.size - before;
   }
+}
+
+/**
+ * Of two puts the one that was asked for later must stand; its row is there as long as the earlier one is not settled. What ends a lease
+ * takes no part in that: a put ends the lease, so whichever comes first, the put stands.
+ */
+function isOvertaken(stream: Stream, seq: number, { queue, id }: Operation & { type: 'put' }): boolean {
+  if (seq > stream.newestSeq) return false;
+  for (const [later, row] of stream.rows)
+    if (later > seq && row.key === id && row.queue === queue && row.result.type === 'put') return true;
+  return false;
 }
 
 function foundNothing(result: QueueResult): boolean {

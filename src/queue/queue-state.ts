@@ -170,7 +170,9 @@ export class QueueState {
     const key = invalid === undefined ? keyOf(operation) : undefined;
     const elsewhere = key === undefined ? undefined : this.#parts.ownership.judge(key, request.mapVersion);
     if (elsewhere !== undefined) return elsewhere;
-    const result = invalid ?? operate(this.#parts, request.client, operation, this.#nowMs);
+    const result =
+      invalid ??
+      (admission.isOvertaken ? overtaken : operate(this.#parts, request.client, operation, this.#nowMs));
     admission.remember(result, key);
     return result;
   }
@@ -227,6 +229,8 @@ export class QueueState {
     return Math.max(0, ...soonest.map((slot) => this.#nowMs - tasks.expiresAtMs[slot]!));
   }
 }
+
+const overtaken = refuse('OVERTAKEN', 'a later put of this client on the task was carried out before it');
 
 /** A remembered answer is the same each time, but for the time at which it is given. */
 function answeredAt(result: QueueResult, nowMs: number): QueueResult {

@@ -113,6 +113,8 @@ export interface Request {
   readonly mayWait: boolean;
   /** Version of the shard map by which it was sent here; 0 by one that knows no shards. */
   readonly mapVersion: number;
+  /** A put must not undo a later one of its stream; false in logs from before groups saw to that. */
+  readonly inOrder: boolean;
 }
 
 /** A change of what the group owns. Idempotent: the same claim twice is one. */
@@ -195,7 +197,8 @@ export type RefusalCode =
   | 'BUCKET_IN_USE'
   | 'CONFLICTING_MAP'
   | 'LOWER_VERSION'
-  | 'NEVER_APPLIED';
+  | 'NEVER_APPLIED'
+  | 'OVERTAKEN';
 
 export type QueueResult =
   | { readonly type: 'refused'; readonly code: RefusalCode; readonly message: string }

@@ -13,12 +13,12 @@ import { claimFromTuple, claimToTuple } from './shard-frames.ts';
 const sessionsMax = 4_096;
 
 /**
- * First byte of a command: a request keeps its operation's bytes as the client sent them; a `waiting` one may wait. One that
- * knows no shards has no map version, as all had in logs of before there were shards.
+ * First byte of a command: a request keeps its operation's bytes as the client sent them; a `waiting` one may wait. Those of logs from
+ * before there were shards are read and no longer written: they have no map version and keep no order.
  */
-const commandTags = { request: 1, other: 2, waiting: 3, routedRequest: 4, routedWaiting: 5 } as const;
-const requestBytes = 1 + 16 + 4 + 8 + 8;
-const routedBytes = requestBytes + 4;
+const commandTags = { oldRequest: 1, other: 2, oldWaiting: 3, request: 4, waiting: 5 } as const;
+const oldRequestBytes = 1 + 16 + 4 + 8 + 8;
+const requestBytes = oldRequestBytes + 4;
 
 /** A request as a command of the log, around the operation's own bytes. */
 export function encodeRequest(
@@ -32,17 +32,14 @@ export function encodeRequest(
   },
   operation: Uint8Array,
 ): Buffer {
-  const isRouted = request.mapVersion > 0;
-  const headBytes = isRouted ? routedBytes : requestBytes;
-  const command = Buffer.allocUnsafe(headBytes + operation.length);
-  if (isRouted) command[0] = request.mayWait ? commandTags.routedWaiting : commandTags.routedRequest;
-  else command[0] = request.mayWait ? commandTags.waiting : commandTags.request;
+  const command = Buffer.allocUnsafe(requestBytes + operation.length);
+  command[0] = request.mayWait ? commandTags.waiting : commandTags.request;
   command.write(request.client, 1, 16, 'hex');
   command.writeUInt32BE(request.stream, 17);
   writeSafe(command, 21, request.seq);
   writeSafe(command, 29, request.settledUpTo);
-  if (isRouted) command.writeUInt32BE(request.mapVersion, requestBytes);
-  command.set(operation, headBytes);
+  command.writeUInt32BE(request.mapVersion, oldRequestBytes);
+  command.set(operation, requestBytes);
   return command;
 }
 
@@ -57,10 +54,10 @@ export function decodeCommand(bytes: Uint8Array): QueueCommand {
   const command = asBuffer(bytes);
   if (command[0] === commandTags.other) return commandFromTuple(decodeStrict(command.subarray(1)));
   const [tag] = command;
-  const isRouted = tag === commandTags.routedRequest || tag === commandTags.routedWaiting;
-  const mayWait = tag === commandTags.waiting || tag === commandTags.routedWaiting;
-  const headBytes = isRouted ? routedBytes : requestBytes;
-  if ((!isRouted && !mayWait && tag !== commandTags.request) || command.length < headBytes)
+  const isOld = tag === commandTags.oldRequest || tag === commandTags.oldWaiting;
+  const mayWait = tag === commandTags.waiting || tag === commandTags.oldWaiting;
+  const headBytes = isOld ? oldRequestBytes : requestBytes;
+  if ((!isOld && !mayWait && tag !== commandTags.request) || command.length < headBytes)
     throw new ProtocolError('command is unknown');
   return {
     type: 'request',
@@ -70,7 +67,8 @@ export function decodeCommand(bytes: Uint8Array): QueueCommand {
       seq: readSafe(command, 21),
       settledUpTo: readSafe(command, 29),
       mayWait,
-      mapVersion: isRouted ? command.readUInt32BE(requestBytes) : 0,
+      mapVersion: isOld ? 0 : command.readUInt32BE(oldRequestBytes),
+      inOrder: !isOld,
     },
     operation: decodeOperation(command.subarray(headBytes)),
   };

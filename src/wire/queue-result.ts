@@ -29,7 +29,8 @@ const resultTypes = [
   'disowned',
   'redirected',
 ] as const;
-const refusalCodes: readonly RefusalCode[] = [
+/** By their codes. */
+export const logRefusals: readonly RefusalCode[] = [
   'STALE_LEASE',
   'TASK_NOT_FOUND',
   'CONDITION_FAILED',
@@ -43,6 +44,7 @@ const refusalCodes: readonly RefusalCode[] = [
   'CONFLICTING_MAP',
   'LOWER_VERSION',
   'NEVER_APPLIED',
+  'OVERTAKEN',
 ];
 const takenCode = resultTypes.indexOf('taken');
 const redirectedCode = resultTypes.indexOf('redirected');
@@ -61,7 +63,7 @@ export function decodeResult(bytes: Uint8Array): QueueResult {
   switch (type) {
     case 'refused':
       readTuple(tuple, type, 3);
-      return { type, code: readEnum(tuple[1], 'code', refusalCodes), message: readText(tuple[2], 'message') };
+      return { type, code: readEnum(tuple[1], 'code', logRefusals), message: readText(tuple[2], 'message') };
     case 'put':
       readTuple(tuple, type, 3);
       return { type, version: readInt(tuple[1], 'version'), created: readBool(tuple[2], 'created') };
@@ -191,7 +193,7 @@ export function decodeStats(bytes: Uint8Array): QueueStats {
 function resultFields(result: QueueResult): readonly WireValue[] {
   switch (result.type) {
     case 'refused':
-      return [refusalCodes.indexOf(result.code), result.message];
+      return [logRefusals.indexOf(result.code), result.message];
     case 'put':
       return [result.version, result.created];
     case 'taken':

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { QueueResult } from '../../src/queue/types.ts';
 import { encodeSession, readAttach } from '../../src/wire/client-frame.ts';
 import { noBucket } from '../../src/wire/client-header.ts';
 import { encodeRedirect } from '../../src/wire/shard-frames.ts';
@@ -307,22 +308,25 @@ describe('a redirect that only the client may follow', () => {
 });
 
 describe('the order of requests on one key', () => {
-  it('is kept when the earlier one bounces while the later one is under way', async () => {
+  it('is kept when the earlier one bounces while the later one is under way: the group decides what becomes of it', async () => {
     const { front, tokens } = await started();
-    front.answer = ({ header }) =>
-      header.seq === 1 ? { kind: 'unknown', body: new Uint8Array(0) } : resultOf(put, { afterMs: 300 });
+    const overtaken: QueueResult = { type: 'refused', code: 'OVERTAKEN', message: '' };
+    let attempts = 0;
+    front.answer = ({ header }) => {
+      if (header.seq !== 1) return resultOf(put, { afterMs: 300 });
+      return attempts++ === 0 ? { kind: 'unknown', body: new Uint8Array(0) } : resultOf(overtaken);
+    };
     const earlier = watched(tokens.put(taskOf(first)));
     const later = tokens.put(taskOf(first));
     const other = tokens.put(taskOf(keys[2]));
     await front.clock.advance(250);
     expect(front.of('put').map(({ header }) => header.seq)).toEqual([1, 2, 3]);
     await front.clock.advance(100);
-    // The later one was applied: the earlier one must not be any more.
     await later;
     await other;
-    await expect(earlier).rejects.toMatchObject({ code: 'UNKNOWN_OUTCOME' });
-    await front.clock.advance(1_000);
-    expect(front.of('put').map(({ header }) => header.seq)).toEqual([1, 2, 3]);
+    await front.clock.advance(100);
+    await expect(earlier).rejects.toMatchObject({ code: 'OVERTAKEN', outcome: 'refused', retryable: false });
+    expect(front.of('put').map(({ header }) => header.seq)).toEqual([1, 2, 3, 1]);
   });
 
   it('is kept when both bounce: they go again in their order', async () => {

@@ -62,6 +62,7 @@ interface OracleClient {
     stream: number;
     seq: number;
     body: string;
+    queue: string;
     key: string | undefined;
     result: QueueResult;
     isFinal: boolean;
@@ -169,9 +170,19 @@ export class QueueOracle {
     const key = 'id' in operation && operation.id !== '' ? operation.id : undefined;
     const elsewhere = key === undefined ? undefined : this.elsewhere(key, request.mapVersion);
     if (elsewhere !== undefined) return elsewhere;
-    const result = this.operate(request.client, operation);
+    const overtakers = client.answers.filter(
+      (one) =>
+        one.stream === request.stream &&
+        one.seq > request.seq &&
+        one.queue === operation.queue &&
+        one.key === key &&
+        one.result.type === 'put',
+    );
+    const isLate = request.inOrder && operation.type === 'put' && overtakers.length > 0;
+    const result = isLate ? no('OVERTAKEN') : this.operate(request.client, operation);
     const isFinal = !request.mayWait || !(result.type === 'taken' && result.tasks.length === 0);
-    client.answers.push({ stream: request.stream, seq: request.seq, body, key, result, isFinal });
+    const { stream, seq } = request;
+    client.answers.push({ stream, seq, body, queue: operation.queue, key, result, isFinal });
     return result;
   }
 

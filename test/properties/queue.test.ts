@@ -45,6 +45,7 @@ describe('the queue against a slow oracle', () => {
       'CONFLICTING_MAP',
       'LOWER_VERSION',
       'NEVER_APPLIED',
+      'OVERTAKEN',
     ];
     const moves = [
       'owned',
@@ -231,11 +232,13 @@ class Generator {
         settledUpTo,
         mayWait: this.random.chance(50),
         mapVersion: this.mapVersion(),
+        inOrder: this.random.chance(95),
       },
       operation: this.operation(),
     } as const;
     this.sent.push(command);
-    return command;
+    // One that stays behind comes as a copy of itself, or never.
+    return this.random.chance(15) ? this.request() : command;
   }
 
   operation(): Operation {
@@ -437,6 +440,7 @@ class Laws {
   readonly #acked = new Set<number>();
   readonly #put = new Map<string, Set<string>>();
   readonly #answers = new Map<string, string>();
+  readonly #lastPut = new Map<string, number>();
 
   check(command: QueueCommand, result: QueueResult, where: () => string): void {
     if (command.type === 'attach' && result.type === 'attached' && result.registration === result.attachment)
@@ -453,6 +457,11 @@ class Laws {
       this.#put.set(key, (this.#put.get(key) ?? new Set()).add(operation.payload.join()));
     }
     if (!isFirst) return;
+    if (operation.type === 'put' && result.type === 'put' && request.inOrder) {
+      const chain = `${request.client} ${request.stream} ${operation.queue} ${operation.id}`;
+      law(request.seq > (this.#lastPut.get(chain) ?? 0), 'P1: puts of a stream on a task in order', where);
+      this.#lastPut.set(chain, request.seq);
+    }
     if (result.type === 'taken') {
       for (const task of result.tasks) {
         const name = `${operation.queue} ${task.id}`;
@@ -472,7 +481,8 @@ class Laws {
 
   /** A client that was forgotten and comes back under its old id executes anew. */
   #forget(client: string): void {
-    for (const key of this.#answers.keys()) if (key.startsWith(`${client} `)) this.#answers.delete(key);
+    for (const map of [this.#answers, this.#lastPut])
+      for (const key of map.keys()) if (key.startsWith(`${client} `)) map.delete(key);
   }
 
   /** Q6: one id, one answer (but for a take that found nothing and may wait), until it is settled or its client forgotten. */

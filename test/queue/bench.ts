@@ -63,6 +63,7 @@ export class Bench {
       seq: 1,
       settledUpTo: 0,
       mayWait: false,
+      inOrder: true,
       mapVersion: 0,
       ...request,
     };

@@ -3,6 +3,7 @@ import { clientId, sessionId } from '../../src/base/ids.ts';
 import { Clients } from '../../src/queue/clients.ts';
 import { queueLimits } from '../../src/queue/limits.ts';
 import { Occupancy } from '../../src/queue/occupancy.ts';
+import type { Operation, Request } from '../../src/queue/types.ts';
 import { Bench, minute, putOf, queue, takeOf } from './bench.ts';
 
 describe('a request id', () => {
@@ -55,6 +56,45 @@ describe('a request id', () => {
     const first = bench.requestAs({ seq: 2 }, takeOf(bench.session, 1));
     bench.nowMs += 1_000;
     expect(bench.requestAs({ seq: 2 }, takeOf(bench.session, 1))).toEqual({ ...first, atMs: bench.nowMs });
+  });
+
+  it('of a put is refused for good once a later put of its stream on the task was carried out', () => {
+    const bench = new Bench();
+    const put = (seq: number) => bench.requestAs({ seq }, { ...putOf('a', bench.nowMs), weight: seq });
+    expect([put(1), put(3)]).toMatchObject([{ version: 1 }, { version: 2 }]);
+    const refused = put(2);
+    expect(refused).toMatchObject({ type: 'refused', code: 'OVERTAKEN' });
+    bench.requestAs({ seq: 4, settledUpTo: 1 }, putOf('b', bench.nowMs));
+    expect(put(2)).toEqual(refused);
+    expect(bench.requestAs({ seq: 2 }, { type: 'resolve', queue, id: 'a' })).toEqual(refused);
+    expect(bench.state.get(queue, 'a')?.version).toBe(2);
+    expect(put(5)).toMatchObject({ version: 3 });
+  });
+
+  it('of a put is not held back by another stream, client, queue or task, a refused put, or the end of a lease', () => {
+    const bench = new Bench();
+    const put = putOf('a', bench.nowMs);
+    bench.requestAs({ seq: 1 }, put);
+    const taken = bench.requestAs({ seq: 2 }, takeOf(bench.session, 1));
+    const fence = taken.type === 'taken' ? taken.tasks[0]!.fence : 0;
+    const later: readonly [Partial<Request>, Operation][] = [
+      [{ seq: 9 }, { ...put, id: 'b' }],
+      [{ seq: 10 }, { ...put, queue: 'others' }],
+      [{ seq: 11 }, { ...put, ifAbsent: true }],
+      [{ seq: 12 }, { ...put, type: 'ack', id: 'a', fence, expiresAtMs: bench.nowMs + minute }],
+      [{ seq: 13, stream: 1 }, put],
+    ];
+    const answers = later.map(([request, operation]) => bench.requestAs(request, operation).type);
+    expect(answers).toEqual(['put', 'put', 'refused', 'done', 'put']);
+    expect(bench.requestAs({ seq: 3 }, put)).toMatchObject({ type: 'put', created: false });
+  });
+
+  it('of a put in a log from before groups kept that order is carried out as it was then', () => {
+    const bench = new Bench();
+    const put = putOf('a', bench.nowMs);
+    bench.requestAs({ seq: 2, inOrder: false }, put);
+    expect(bench.requestAs({ seq: 1, inOrder: false }, put)).toMatchObject({ version: 2 });
+    expect(bench.requestAs({ seq: 1, inOrder: false }, put)).toMatchObject({ version: 2 });
   });
 
   it('remembers refusals, too: what failed once does not succeed as a repeat', () => {
@@ -145,6 +185,7 @@ describe('a client', () => {
         seq,
         settledUpTo: 0,
         mayWait: false,
+        inOrder: true,
         mapVersion: 0,
       };
       const admission = clients.admit(request, take);

@@ -183,6 +183,7 @@ describe('a mass release', () => {
       seq: 1,
       settledUpTo: 0,
       mayWait: false,
+      inOrder: true,
       mapVersion: 0,
     };
     const take = { type: 'request', request, operation: takeOf(bench.session, 1) } as const;

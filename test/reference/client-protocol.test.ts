@@ -14,6 +14,7 @@ import {
 } from '../../src/wire/client-header.ts';
 import { missingPermission } from '../../src/wire/operation-permissions.ts';
 import { operationCodes } from '../../src/wire/queue-operation.ts';
+import { logRefusals } from '../../src/wire/queue-result.ts';
 
 type OperationType = keyof typeof operationCodes;
 
@@ -52,6 +53,7 @@ describe('docs/reference/client-protocol.md', () => {
   it('has the kinds, refusals and operations of the code, all of them', () => {
     expect(pairs('kind')).toEqual(Object.entries(frameKinds));
     expect(pairs('refused')).toEqual(serviceRefusals.map((code, value) => [code, value]));
+    expect(pairs('refused by the log')).toEqual(logRefusals.map((code, value) => [code, value]));
     expect(pairs('operation')).toEqual(Object.entries(operationCodes));
   });
 

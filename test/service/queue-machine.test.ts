@@ -24,7 +24,15 @@ describe('the queue as bytes', () => {
     const machine = new QueueMachine();
     const [session, gateway] = [sessionId('cd'.repeat(16)), nodeId('n')];
     apply(machine, 1, { type: 'attach', client, session, gateway, workerId: '' });
-    const request = { client, stream: 1, seq: 1, settledUpTo: 0, mayWait: false, mapVersion: 1 };
+    const request = {
+      client,
+      stream: 1,
+      seq: 1,
+      settledUpTo: 0,
+      mayWait: false,
+      mapVersion: 1,
+      inOrder: true,
+    };
     const get = (): Uint8Array =>
       apply(machine, 2, { type: 'request', request, operation: { type: 'resolve', queue: 'q', id: 'k' } });
     expect(redirectOf(get())).toEqual({ type: 'redirected', why: 'frozen', owner: undefined, version: 0 });

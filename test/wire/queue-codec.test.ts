@@ -63,7 +63,7 @@ describe('operations, commands and results', () => {
     );
   });
 
-  it('of logs from before there were shards are read: they have no map version', () => {
+  it('of logs from before there were shards are read: they have no map version and keep no order', () => {
     fc.assert(
       fc.property(operations, fc.boolean(), (operation, mayWait) => {
         const head = Buffer.from(
@@ -73,9 +73,8 @@ describe('operations, commands and results', () => {
         if (mayWait) head[0] = 3;
         const old = Buffer.concat([head.fill(8, 36), encodeOperation(operation)]);
         const ids = { client: clientId('ab'.repeat(16)), stream: 7, seq: 9, settledUpTo: 8 };
-        const request = { ...ids, mayWait, mapVersion: 0 };
+        const request = { ...ids, mayWait, mapVersion: 0, inOrder: false };
         expect(decodeCommand(old)).toEqual({ type: 'request', request, operation });
-        expect(encodeCommand({ type: 'request', request, operation }).equals(old)).toBe(true);
       }),
     );
     const tick = Buffer.from('029104', 'hex');

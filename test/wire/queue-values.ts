@@ -109,6 +109,7 @@ export const commands: fc.Arbitrary<QueueCommand> = fc.oneof(
       seq: safeInt,
       settledUpTo: safeInt,
       mayWait: fc.boolean(),
+      inOrder: fc.constant(true),
       mapVersion: fc.oneof(fc.constant(0), uint32),
     }),
     operation: operations,
@@ -147,6 +148,7 @@ const codes: readonly RefusalCode[] = [
   'CONFLICTING_MAP',
   'LOWER_VERSION',
   'NEVER_APPLIED',
+  'OVERTAKEN',
 ];
 
 export const results: fc.Arbitrary<QueueResult> = fc.oneof(

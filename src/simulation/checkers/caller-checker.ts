@@ -7,15 +7,11 @@ interface Call {
   readonly deed: string;
   /** Puts of one program on one key: in the order in which they were asked for. */
   readonly order: { readonly chain: string; readonly place: number } | undefined;
-  readonly startedMs: number;
-  endedMs: number;
   outcome: CallOutcome | undefined;
   appliedAtMs: number | undefined;
   /** The id under which it was applied. */
   appliedAs: string | undefined;
 }
-
-const never = Number.POSITIVE_INFINITY;
 
 /**
  * P1 as callers see it: what was answered ok was applied, what was refused never is, and unknown calls that are resolved are what they
@@ -40,8 +36,6 @@ export class CallerChecker {
     const call: Call = {
       deed,
       order,
-      startedMs: this.#now(),
-      endedMs: never,
       outcome: undefined,
       appliedAtMs: undefined,
       appliedAs: undefined,
@@ -53,7 +47,6 @@ export class CallerChecker {
 
   end(call: Call, outcome: CallOutcome, effects: EffectChecker): void {
     call.outcome = outcome;
-    call.endedMs = this.#now();
     const doneBy = effects.doneBy(call.deed);
     this.#judge.reached(`P1 ${outcome}`);
     if (outcome === 'ok' && doneBy === undefined)
@@ -79,12 +72,12 @@ export class CallerChecker {
     if (call.order !== undefined) this.#judgeOrder(call, call.order);
   }
 
-  /** Later calls of the chain must not stand before this one, unless it was given up as unknown before they were asked for. */
+  /** Later calls of the chain must not stand before this one, also where it was given up as unknown before they were asked for. */
   #judgeOrder(call: Call, { chain, place }: NonNullable<Call['order']>): void {
     const later = this.#chain(chain).slice(place + 1);
     if (later.length > 0) this.#judge.reached('P1 order');
     for (const other of later) {
-      if (other.appliedAtMs === undefined || call.endedMs <= other.startedMs) continue;
+      if (other.appliedAtMs === undefined) continue;
       // Under another map a key belongs to the stream of another shard: order is promised within each.
       if (streamOf(call) !== streamOf(other)) continue;
       this.#judge.violated('P1', `${call.deed} was applied after ${other.deed}, which was asked for later`);

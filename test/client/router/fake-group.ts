@@ -43,7 +43,15 @@ export class FakeGroup {
       ifVersion: undefined,
     };
     const seq = ++this.#seq;
-    const request = { client: anyone, stream: 1, seq, settledUpTo: seq - 1, mayWait: false, mapVersion };
+    const request = {
+      client: anyone,
+      stream: 1,
+      seq,
+      settledUpTo: seq - 1,
+      mayWait: false,
+      mapVersion,
+      inOrder: true,
+    };
     return this.#apply({ type: 'request', request, operation });
   }
 
