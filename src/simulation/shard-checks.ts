@@ -80,7 +80,7 @@ export class ShardChecks {
     const group = { shard: name, namespace };
     switch (command.type) {
       case 'request':
-        if (command.operation.key !== '' && !isLate(result) && !this.effects.isKnown(command.id))
+        if (command.operation.key !== '' && !isLate(result) && !this.effects.isKnown(group, command))
           this.ownership.requested(group, command, result);
         this.effects.requested(group, command, result);
         return;

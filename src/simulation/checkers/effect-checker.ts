@@ -50,9 +50,10 @@ export class EffectChecker {
     return this.#deeds.get(deed);
   }
 
-  /** The request took effect before: what comes now is a copy of it. */
-  isKnown(id: string): boolean {
-    return this.#effects.has(id);
+  /** The request took effect before, or this group remembers that it refused it: what comes now is a copy, or a question about it. */
+  isKnown({ shard }: ObservedGroup, { id, streamId, seq }: ObservedRequest): boolean {
+    const rows = this.#rows.get(shard)?.get(streamId) ?? [];
+    return this.#effects.has(id) || rows.some((row) => row.seq === seq);
   }
 
   requested(group: ObservedGroup, request: ObservedRequest, result: ObservedResult): void {
