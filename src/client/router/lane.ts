@@ -6,17 +6,13 @@ import { encodeRefused, readRefused, type ServiceRefusal } from '../../wire/clie
 import { bodyOf, frameKinds } from '../../wire/client-header.ts';
 import { groupCode } from '../../wire/group-code.ts';
 import { isForgetful } from './answers.ts';
-import { Backlog } from './backlog.ts';
 import { type Entry, entryAnswer } from './entry.ts';
 import { addressFrame, returnFrame, writeTimes } from './frame-fields.ts';
 import { LaneEntries } from './lane-entries.ts';
+import { bounceMs, LaneFlow, type LaneState } from './lane-flow.ts';
 import type { LaneHost, LaneLink } from './lane-host.ts';
 import type { Origin } from './types.ts';
 
-export type LaneState = 'open' | 'draining' | 'holding';
-
-/** After a bounce nothing is sent for so long: two nodes that send us to each other must not keep us spinning. */
-const bounceMs = 10;
 const bounceMaxMs = 1_000;
 const sweepStepMs = 10;
 export const busyRetryMs = 100;
@@ -30,15 +26,8 @@ export class Lane {
   readonly groupCode: number;
   readonly #host: LaneHost;
   readonly entries: LaneEntries;
-  readonly #backlog = new Backlog();
+  readonly #flow: LaneFlow;
   readonly #deadlines: Alarm;
-  readonly #resumes: Alarm;
-  #state: LaneState = 'holding';
-  #leader: LaneLink | undefined;
-  /** Sent to a leader and not answered, but for takes that wait. */
-  #inFlight = 0;
-  #resumeAtMs = 0;
-  #resumedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(shard: Shard, host: LaneHost) {
     this.shard = shard;
@@ -46,15 +35,20 @@ export class Lane {
     this.#host = host;
     this.entries = new LaneEntries(() => host.nextCorrelation());
     this.#deadlines = new Alarm(host.clock, () => this.#sweep());
-    this.#resumes = new Alarm(host.clock, () => this.#resume());
+    this.#flow = new LaneFlow({
+      lane: this,
+      clock: host.clock,
+      waiting: () => this.entries.waiting(),
+      send: (entry, leader) => this.#send(entry, leader),
+    });
   }
 
   get state(): LaneState {
-    return this.#state;
+    return this.#flow.state;
   }
 
   get leader(): LaneLink | undefined {
-    return this.#leader;
+    return this.#flow.leader;
   }
 
   /** From now on the entry's deadline and bytes are this lane's to watch; `dispatch` sends it. */
@@ -73,21 +67,13 @@ export class Lane {
         return;
       }
     }
-    const leader = this.#leader;
-    if (this.#state === 'open' && leader !== undefined && !leader.isFull) {
-      this.#send(entry, leader);
-      return;
-    }
-    entry.keep();
-    if (this.#state === 'open') {
-      this.#state = 'draining';
-      this.#backlog.start([entry], Number.POSITIVE_INFINITY);
-    } else if (this.#state === 'draining') this.#backlog.add(entry);
+    const leader = this.#flow.pass(entry);
+    if (leader !== undefined) this.#send(entry, leader);
   }
 
   /** Sends a frame that has no answer; lost if no leader is reached. */
   tell(frame: Buffer): void {
-    const leader = this.#leader;
+    const { leader } = this;
     if (leader === undefined) return;
     addressFrame(frame, 0, this.groupCode, false);
     leader.send(frame);
@@ -114,34 +100,29 @@ export class Lane {
       if (entry.sentTo === undefined) this.#remove(entry, false);
       else if (entry.kind !== frameKinds.attach) entry.origin = nobody;
     }
-    this.#advance();
+    this.#flow.advance();
   }
 
   /** Another leader, or none. In flight elsewhere becomes unknown once there is one. */
   setLeader(leader: LaneLink | undefined): void {
-    if (leader === this.#leader) return;
-    this.#leader = leader;
-    this.#state = 'holding';
+    if (leader === this.leader) return;
+    this.#flow.setLeader(leader);
     if (leader === undefined) return;
-    this.#resumeAtMs = Math.max(this.#resumeAtMs, this.#resumedAtMs + bounceMs);
     for (const entry of this.entries) {
       if (entry.isCounted || entry.waits) if (entry.sentTo !== leader) this.#giveUp(entry);
     }
-    this.#resume();
+    this.#flow.advance();
   }
 
   /** The way to a node is cut: what it has of ours may or may not come to the log. */
   linkClosed(link: LaneLink): void {
-    if (link === this.#leader) {
-      this.#leader = undefined;
-      this.#state = 'holding';
-    }
+    if (link === this.leader) this.#flow.setLeader(undefined);
     for (const entry of this.entries) {
       if (entry.sentTo !== link) continue;
       this.#giveUp(entry);
       if (entry.isAny && !entry.isDone) this.dispatch(entry);
     }
-    this.#advance();
+    this.#flow.advance();
   }
 
   /** Reads that any replica may answer do not wait for a leader. */
@@ -153,7 +134,7 @@ export class Lane {
 
   /** The leader's link takes frames again. */
   linkReady(link: LaneLink): void {
-    if (link === this.#leader && this.#state === 'draining') this.#pump(link);
+    if (link === this.leader && this.state === 'draining') this.#flow.advance();
   }
 
   onAnswer(link: LaneLink, correlation: number, kind: number, frame: Buffer): void {
@@ -190,9 +171,7 @@ export class Lane {
   /** Nobody asks any more: whoever waits is told what is known. */
   close(): void {
     this.#deadlines.cancel();
-    this.#resumes.cancel();
-    this.#leader = undefined;
-    this.#state = 'holding';
+    this.#flow.close();
     for (const entry of this.entries) {
       if (entry.mayBeApplied) this.#answerUnknown(entry);
       else this.refuse(entry, 'CLOSED', 'the router is closed');
@@ -216,8 +195,7 @@ export class Lane {
     if (entry.deadlineMs <= nowMs) return;
     entry.sentTo = link;
     if (!entry.isAny) {
-      entry.isCounted = !entry.waits;
-      if (entry.isCounted) this.#inFlight++;
+      this.#flow.sent(entry);
       if (!entry.isUnderWay) entry.holds?.began(entry);
     }
     addressFrame(entry.frame, entry.correlation, this.groupCode, entry.isAny);
@@ -228,8 +206,8 @@ export class Lane {
   #finish(entry: Entry, answer: Buffer, served: boolean): void {
     this.#remove(entry, served);
     returnFrame(answer, entry.callerCorrelation, this.shard.number);
-    this.#backlog.grow();
-    this.#advance();
+    this.#flow.answered();
+    this.#flow.advance();
     entry.origin.answer(answer);
   }
 
@@ -253,7 +231,7 @@ export class Lane {
     // It names no bucket: only whoever sent it knows where it belongs, and nobody else has to wait for that.
     else if (holds === undefined) this.#finish(entry, frame, false);
     else if (this.#recall(entry)) holds.redirected(entry, frame);
-    this.#advance();
+    this.#flow.advance();
   }
 
   /** The shard cannot serve now. Nothing more goes there until all that is in flight is answered: then again, in order. */
@@ -265,9 +243,8 @@ export class Lane {
       if (goesOn) this.dispatch(entry);
       return;
     }
-    this.#state = 'holding';
-    this.#resumeAtMs = Math.max(this.#resumeAtMs, this.#host.clock.monotonicMs() + delayMs);
-    this.#advance();
+    this.#flow.hold(delayMs);
+    this.#flow.advance();
   }
 
   #giveUp(entry: Entry): void {
@@ -278,56 +255,17 @@ export class Lane {
 
   /** The entry is with no node any more. @returns false if that is its end, because nobody waits for it. */
   #recall(entry: Entry): boolean {
-    this.#uncount(entry);
+    this.#flow.back(entry);
     if (!entry.isOrphan) return true;
     this.#remove(entry, false);
     return false;
   }
 
-  #uncount(entry: Entry): void {
-    if (entry.isCounted) this.#inFlight--;
-    entry.isCounted = false;
-    entry.sentTo = undefined;
-  }
-
   #remove(entry: Entry, served: boolean): void {
     this.entries.delete(entry);
-    this.#uncount(entry);
+    this.#flow.back(entry);
     entry.isDone = true;
     entry.holds?.ended(entry, served);
-  }
-
-  /** After each change: what can go on, does. */
-  #advance(): void {
-    const leader = this.#leader;
-    if (leader === undefined) return;
-    if (this.#state === 'holding') this.#resume();
-    else if (this.#state === 'draining') this.#pump(leader);
-  }
-
-  #resume(): void {
-    const leader = this.#leader;
-    if (this.#state !== 'holding' || leader === undefined || this.#inFlight > 0) return;
-    const nowMs = this.#host.clock.monotonicMs();
-    if (this.#resumeAtMs > nowMs) {
-      this.#resumes.at(this.#resumeAtMs);
-      return;
-    }
-    this.#resumedAtMs = nowMs;
-    this.#state = 'draining';
-    this.#backlog.start(this.entries.waiting());
-    this.#pump(leader);
-  }
-
-  #pump(leader: LaneLink): void {
-    while (!leader.isFull && this.#inFlight < this.#backlog.window) {
-      const entry = this.#backlog.next(this);
-      if (entry === undefined) {
-        this.#state = 'open';
-        return;
-      }
-      this.#send(entry, leader);
-    }
   }
 
   #sweep(): void {
@@ -338,7 +276,7 @@ export class Lane {
       else this.#expire(entry);
     }
     this.#deadlines.at(Math.max(nextMs, nowMs + sweepStepMs));
-    this.#advance();
+    this.#flow.advance();
   }
 
   #expire(entry: Entry): void {
