@@ -1,4 +1,4 @@
-import { ProtocolError } from '../base/errors.ts';
+import { isRaftsmanError, ProtocolError } from '../base/errors.ts';
 import type { LeasedTask, QueueResult } from '../queue/types.ts';
 import type { Call } from './call.ts';
 import type { Calls } from './calls.ts';
@@ -48,6 +48,7 @@ export class ShardTake {
   readonly #options: CallOptions;
   readonly #found: Given[] = [];
   readonly #waiting = new Map<number, Call | undefined>();
+  /** Of the shards whose last answer was one, also while they are asked again. */
   readonly #errors = new Map<number, unknown>();
   #answerCount = 0;
   #isOver = false;
@@ -64,11 +65,11 @@ export class ShardTake {
   async run(shards: readonly ShardRef[], waitUntilMs: number): Promise<readonly Given[]> {
     try {
       await this.#askInTurn(shards);
-      while (this.#found.length === 0 && !this.#isUseless(waitUntilMs)) {
+      while (this.#found.length === 0 && !this.#isUseless(waitUntilMs) && !this.#isHopeless(shards)) {
         for (const { number } of shards) if (!this.#waiting.has(number)) this.#ask(number, waitUntilMs);
         await this.#changed(waitUntilMs - this.#calls.clock.monotonicMs());
         this.#options.signal?.throwIfAborted();
-        if (this.#found.length === 0 && this.#errors.size > 0) await this.#pause();
+        if (this.#found.length === 0 && this.#hasFailed()) await this.#pause();
       }
       if (this.#answerCount === 0) for (const error of this.#errors.values()) throw error;
       return this.#found;
@@ -99,10 +100,23 @@ export class ShardTake {
     return this.#calls.clock.monotonicMs() >= waitUntilMs;
   }
 
+  /** True if a shard's answer was an error, and it was not asked again since. */
+  #hasFailed(): boolean {
+    for (const shard of this.#errors.keys()) if (!this.#waiting.has(shard)) return true;
+    return false;
+  }
+
+  /** Every shard has refused, and will again. */
+  #isHopeless(shards: readonly ShardRef[]): boolean {
+    return shards.every(({ number }) => {
+      const error = this.#errors.get(number);
+      return isRaftsmanError(error) && !error.retryable && error.outcome === 'refused';
+    });
+  }
+
   /** Never rejects. */
   async #ask(shard: number, waitUntilMs: number): Promise<void> {
     this.#waiting.set(shard, undefined);
-    this.#errors.delete(shard);
     const limit = this.#terms.limit - this.#found.length;
     const options = { ...this.#options, waitUntilMs };
     try {
@@ -115,6 +129,7 @@ export class ShardTake {
         (call) => void this.#waiting.set(shard, call),
       );
       this.#answerCount++;
+      this.#errors.delete(shard);
       for (const task of taken.tasks) this.#take(task, taken.atMs);
     } catch (error) {
       this.#errors.set(shard, error);

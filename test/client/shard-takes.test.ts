@@ -3,7 +3,15 @@ import type { WorkOptions } from '../../src/client/types.ts';
 import type { LeasedTask, Operation, QueueResult } from '../../src/queue/types.ts';
 import { createPartitioner } from '../../src/sharding/partitioner.ts';
 import { encodeStats } from '../../src/wire/queue-result.ts';
-import { type Reply, resultOf, ScriptedFront, type Seen, tableOf, watched } from './scripted-front.ts';
+import {
+  type Reply,
+  refused,
+  resultOf,
+  ScriptedFront,
+  type Seen,
+  tableOf,
+  watched,
+} from './scripted-front.ts';
 
 const minuteMs = 60_000;
 
@@ -116,6 +124,24 @@ describe('a take of several shards', () => {
     const got = tokens.take();
     await shards.run(600);
     expect((await got).map(({ task }) => task.id)).toEqual(['b']);
+  });
+
+  it('that every shard refuses rejects at once if that is for good', async () => {
+    const shards = new Shards(2);
+    shards.front.answer = () => refused('FORBIDDEN');
+    const take = watched(shards.front.connect().queue('tokens').take({ waitMs: 10_000 }));
+    await shards.run(20);
+    await expect(take).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  });
+
+  it('that every shard refused does not end empty because its time is over while they are asked again', async () => {
+    const shards = new Shards(2);
+    shards.front.answer = () => refused('DEADLINE_EXCEEDED');
+    const take = watched(shards.front.connect().queue('tokens').take({ waitMs: 400 }));
+    await shards.run(100);
+    shards.front.answer = () => undefined;
+    await shards.run(500);
+    await expect(take).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
   });
 
   it('ends with the reason of its signal', async () => {
