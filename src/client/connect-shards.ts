@@ -1,4 +1,9 @@
-import { HandshakeRefusedError, InvalidArgumentError, InvalidOptionError } from '../base/errors.ts';
+import {
+  HandshakeRefusedError,
+  InvalidArgumentError,
+  InvalidOptionError,
+  ReloadInProgressError,
+} from '../base/errors.ts';
 import type { ShardDirectory } from '../sharding/shard-directory.ts';
 import { parseShardFile } from '../sharding/shard-file.ts';
 import type { ClientPorts } from './connect.ts';
@@ -24,6 +29,10 @@ export class OwnRouting implements LocalRouting {
   readonly #routing: Routing;
   #text: string;
   #stopWatch: () => void = () => {};
+  #reloadCount = 0;
+  /** The file changed while a reload was under way. */
+  #isStale = false;
+  #isClosed = false;
   /** The last that a person should know; a wrong secret is hopeless as long as no node took it. */
   #problem: RouterProblem | undefined;
   #isReached: () => boolean = () => false;
@@ -82,13 +91,14 @@ export class OwnRouting implements LocalRouting {
   async reload(map: string | object | undefined): Promise<{ readonly version: number }> {
     if (map === undefined && !('file' in this.#shards))
       throw new InvalidArgumentError('this client has no shard file to read again: give it the map');
-    const text = map === undefined ? await readMap(this.#ports, this.#shards) : textOf(map);
-    await this.#routing.reload(this.#parse(text));
-    this.#text = text;
+    await this.#reloading(async () =>
+      this.#take(map === undefined ? await readMap(this.#ports, this.#shards) : textOf(map)),
+    );
     return { version: this.#routing.directory.version };
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#stopWatch();
     this.#routing.close();
   }
@@ -97,15 +107,47 @@ export class OwnRouting implements LocalRouting {
     return parseShardFile(text, { isAddress: this.#ports.isAddress });
   }
 
-  #watch(path: string): void {
-    this.#stopWatch = this.#ports.shardFile?.watch(path, () => void this.#onChange()) ?? this.#stopWatch;
+  async #take(text: string): Promise<void> {
+    await this.#routing.reload(this.#parse(text));
+    this.#text = text;
   }
 
-  /** A bad file changes nothing and is reported. */
-  async #onChange(): Promise<void> {
+  /** A change of the file that comes meanwhile is followed afterwards. */
+  async #reloading(work: () => Promise<void>): Promise<void> {
+    this.#reloadCount++;
     try {
-      if ((await readMap(this.#ports, this.#shards)) !== this.#text) await this.reload(undefined);
+      await work();
+    } finally {
+      this.#reloadCount--;
+      if (this.#reloadCount === 0) this.#catchUp();
+    }
+  }
+
+  #catchUp(): void {
+    const wasStale = this.#isStale;
+    this.#isStale = false;
+    if (wasStale) void this.#onChange();
+  }
+
+  /** The file was read before it was watched, and may have changed in between. */
+  #watch(path: string): void {
+    this.#stopWatch = this.#ports.shardFile?.watch(path, () => void this.#onChange()) ?? this.#stopWatch;
+    void this.#onChange();
+  }
+
+  async #onChange(): Promise<void> {
+    if (this.#reloadCount > 0) this.#isStale = true;
+    else if (!this.#isClosed) await this.#reloading(() => this.#follow());
+  }
+
+  /** A bad file changes nothing and is reported, unless it is another one already. */
+  async #follow(): Promise<void> {
+    try {
+      const text = await readMap(this.#ports, this.#shards);
+      if (text !== this.#text && !this.#isClosed) await this.#take(text);
     } catch (error) {
+      if (error instanceof ReloadInProgressError) this.#isStale = true;
+      if (this.#isStale || this.#isClosed) return;
       const message = error instanceof Error ? error.message : String(error);
       this.#ports.logger?.warn({ error: message }, 'the shard file was not taken');
     }

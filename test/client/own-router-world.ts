@@ -1,6 +1,7 @@
 import { groupId, mainGroup } from '../../src/base/ids.ts';
 import { connectOver } from '../../src/client/connect.ts';
-import type { QueueClient } from '../../src/client/types.ts';
+import type { ShardFilePort } from '../../src/client/connect-shards.ts';
+import type { QueueClient, ShardsOption } from '../../src/client/types.ts';
 import type { Logger } from '../../src/ports/logger.ts';
 import type { RaftsmanNode } from '../../src/service/assemble-node.ts';
 import type { Shard } from '../../src/sharding/types.ts';
@@ -13,6 +14,36 @@ import { World } from '../../src/simulation/world.ts';
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const namespace = 'tokens';
+
+/** A shard file that a test writes. */
+export class WatchedFile implements ShardFilePort {
+  text: string;
+  /** Called when it was read, before anybody has what was read. */
+  wasRead: () => void = () => {};
+  #onChange: () => void = () => {};
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  write(text: string): void {
+    this.text = text;
+    this.#onChange();
+  }
+
+  async read(): Promise<string> {
+    const { text } = this;
+    this.wasRead();
+    return text;
+  }
+
+  watch(_path: string, onChange: () => void): () => void {
+    this.#onChange = onChange;
+    return () => {
+      this.#onChange = () => {};
+    };
+  }
+}
 
 /** Two shards of three nodes each, and programs that route for themselves, over a simulated network. */
 export class OwnRouterWorld {
@@ -60,14 +91,23 @@ export class OwnRouterWorld {
 
   /** A client with a router of its own. */
   connect(map: string): Promise<QueueClient> {
+    return this.#connect({ map });
+  }
+
+  /** A client with a router of its own and a shard file that may change. */
+  connectWith(file: WatchedFile): Promise<QueueClient> {
+    return this.#connect({ file: 'shards.json' }, file);
+  }
+
+  #connect(shards: ShardsOption, shardFile?: WatchedFile): Promise<QueueClient> {
     this.#clientCount++;
     const name = `client-${this.#clientCount}`;
     const host = new SimulatedHost(this.world, name, this.world.random.fork(name));
     const process = host.boot(this.world.random.fork(`${name} process`), (error) => this.crashes.push(error));
     const transport = this.network.transport(process, `sim://${name}`);
-    const ports = { transport, clock: process, random: process.random, logger: silent };
+    const ports = { transport, clock: process, random: process.random, logger: silent, shardFile };
     const account = { name: programName, secret: programSecret };
-    return this.until(connectOver(ports, { shards: { map }, ...account }));
+    return this.until(connectOver(ports, { shards, ...account }));
   }
 
   async advance(ms: number): Promise<void> {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { json } from '../../src/client/codec.ts';
 import type { Queue, QueueClient } from '../../src/client/types.ts';
 import { createPartitioner } from '../../src/sharding/partitioner.ts';
-import { OwnRouterWorld } from './own-router-world.ts';
+import { OwnRouterWorld, WatchedFile } from './own-router-world.ts';
 
 const partitioner = createPartitioner({ partitioner: 'buckets', bucketCount: 16 });
 const far = 4_000_000_000_000;
@@ -105,6 +105,38 @@ describe('a client with shards and a router of its own', () => {
     expect([failed, done > 20]).toEqual([[], true]);
     expect(await world.until(tokens.get(keyIn(3)))).toMatchObject({ payload: 'x', version: 1 });
     await world.until(client.close());
+  });
+
+  it('follows a file that changes while a reload is under way, and one that changed before it was watched', async () => {
+    const world = await OwnRouterWorld.start();
+    const file = new WatchedFile(world.map(1));
+    file.wasRead = () => {
+      file.text = world.map(2);
+      file.wasRead = () => {};
+    };
+    const client = await world.connectWith(file);
+    const follows = async (version: number): Promise<void> => {
+      let seen = 0;
+      for (let tries = 0; seen !== version && tries < 500; tries++) {
+        await world.advance(10);
+        seen = (await world.until(client.explain('tokens', 'any'))).mapVersion;
+      }
+      expect(seen).toBe(version);
+    };
+    await follows(2);
+    file.write(world.map(3, [4]));
+    await world.advance(0);
+    file.write('{');
+    file.write(world.map(4, [4]));
+    await follows(4);
+    const slow = client.reload(world.map(5, [5]));
+    file.write(world.map(6, [5]));
+    await world.until(slow);
+    await follows(6);
+    await world.until(client.close());
+    file.write(world.map(7));
+    await world.advance(1_000);
+    expect(world.crashes).toEqual([]);
   });
 
   it('keeps its leases when a reload drops the node that led: its session goes on', async () => {
