@@ -125,6 +125,10 @@ describe('a text file', () => {
   it('is read whole, and not if it is no file or too large', async () => {
     expect(await readTextFile(path)).toBe('one');
     await expect(readTextFile(directory)).rejects.toThrow(/no file/);
+    writeFileSync(path, Buffer.from([0x7b, 0xff, 0x7d]));
+    await expect(readTextFile(path)).rejects.toThrow(/is not UTF-8/);
+    writeFileSync(path, Buffer.from([0xef, 0xbb, 0xbf, 0x7b]));
+    expect(await readTextFile(path)).toBe('\ufeff{');
     await expect(readTextFile(`${path}.gone`)).rejects.toThrow(/ENOENT/);
     writeFileSync(path, Buffer.alloc(4 * 1024 * 1024 + 1));
     await expect(readTextFile(path)).rejects.toThrow(/larger/);

@@ -93,10 +93,24 @@ export function readTextFile(path: string): Promise<string> {
       else if (!found.isFile()) reject(new Error(`${path} is no file`));
       else if (found.size > textBytesMax) reject(new Error(`${path} is larger than ${textBytesMax} bytes`));
       else
-        readFile(path, 'utf8', (failure, text) => {
-          if (failure === null) resolve(text);
-          else reject(failure);
+        readFile(path, (failure, bytes) => {
+          if (failure !== null) reject(failure);
+          else resolveText(path, bytes, resolve, reject);
         });
     });
   });
+}
+
+/** What is no UTF-8 is refused, not replaced; a byte order mark stays, for whoever reads the text to judge. */
+function resolveText(
+  path: string,
+  bytes: Uint8Array,
+  resolve: (text: string) => void,
+  reject: (error: Error) => void,
+): void {
+  try {
+    resolve(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch (cause) {
+    reject(new Error(`${path} is not UTF-8`, { cause }));
+  }
 }
