@@ -49,7 +49,8 @@ export class Claims {
   readonly #waits = new Map<Scheduled, (error: ClosedError) => void>();
   /** The last map that all groups were seen to follow. */
   #doneFor: ShardDirectory | undefined;
-  #works: readonly OwnershipWork[] = [];
+  /** What the groups of each namespace said last. */
+  readonly #works = new Map<string, OwnershipWork>();
   #isSettling = false;
   #isClosed = false;
 
@@ -63,16 +64,14 @@ export class Claims {
 
   /** The epoch that the group itself last told; undefined if it was not asked, or does not own the bucket. */
   epochOf(lane: Lane, bucket: number): number | undefined {
-    for (const { map, reports } of this.#works) {
-      if (map.namespace !== lane.shard.namespace) continue;
-      const body = reports.find(({ shard }) => shard.number === lane.shard.number)?.body;
-      return body?.owned.find(({ from, to }) => from <= bucket && bucket <= to)?.epoch;
-    }
-    return undefined;
+    const reports = this.#works.get(lane.shard.namespace)?.reports;
+    const body = reports?.find(({ shard }) => shard.number === lane.shard.number)?.body;
+    return body?.owned.find(({ from, to }) => from <= bucket && bucket <= to)?.epoch;
   }
 
   /**
-   * Before a reload: all groups give up and take what changes hands from `before` to `next`. Nothing is changed unless all can.
+   * Before a reload: all groups give up and take what changes hands from `before` to `next`. Nothing is changed unless all can; what is
+   * begun and cannot be ended by this call is ended by `settle`, or by whoever asks for this map or a newer one.
    *
    * @returns false if this router's account may not do that.
    * @throws what a group refuses it with.
@@ -83,8 +82,8 @@ export class Claims {
     );
     for (let tries = 1; ; tries++) {
       try {
-        await this.#drive(maps, lanes);
-        if (maps.length === directory.namespaces.size) this.#doneFor = directory;
+        const isVerified = await this.#driveAll(maps, lanes);
+        if (isVerified && maps.length === directory.namespaces.size) this.#doneFor = directory;
         return true;
       } catch (error) {
         if (error instanceof ForbiddenError) return false;
@@ -99,7 +98,7 @@ export class Claims {
     for (let tries = 0; ; tries++) {
       const { directory, lanes } = current();
       try {
-        await this.#drive([...directory.namespaces.values()], lanes);
+        await allOf([...directory.namespaces.values()].map((map) => this.#drive(map, lanes)));
         this.#doneFor = directory;
         // Another map may have come into force while this one was carried out.
         if (current().directory === directory) return;
@@ -152,35 +151,65 @@ export class Claims {
     this.#waits.clear();
   }
 
+  /** All is asked before anything is claimed: a bucket that is in use stops the whole change. @returns as `#finish` for all. */
+  async #driveAll(maps: readonly ShardMap[], lanes: readonly Lane[]): Promise<boolean> {
+    const works = await this.#reporting(lanes, () => allOf(maps.map((map) => this.#survey(map, lanes))));
+    const ends = await this.#reporting(lanes, () => allOf(works.map((work) => this.#finish(work))));
+    return ends.every((isVerified) => isVerified);
+  }
+
+  /** One namespace, whatever becomes of the others. */
+  async #drive(map: ShardMap, lanes: readonly Lane[]): Promise<void> {
+    const work = await this.#reporting(lanes, () => this.#survey(map, lanes));
+    if (await this.#reporting(lanes, () => this.#finish(work))) return;
+    throw new EpochMovedOn('not every group could be asked whether all stayed as it was made');
+  }
+
   /**
-   * All is asked before anything is claimed: a bucket that is in use stops the whole change. It is done when the groups, asked anew, all
-   * say so: whoever carries out an older map may have taken a bucket from its owner after the first survey, until that group heard of
-   * this map.
+   * Has buckets change hands until the groups, asked anew, say that nothing is left: whoever carries out an older map may have taken a
+   * bucket from its owner after the survey, until that group heard of this map.
+   *
+   * @returns false if all was taken and given, but some group did not answer when it was asked anew.
    */
-  async #drive(maps: readonly ShardMap[], lanes: readonly Lane[]): Promise<void> {
+  async #finish(first: OwnershipWork): Promise<boolean> {
+    let work = first;
+    for (let rounds = 1; !isSettled(work); rounds++) {
+      if (rounds > roundsMax) throw new EpochMovedOn('others change the same buckets at the same time');
+      await changeHands(this.#deps.questions, work);
+      const seen = await this.#survey(work.map, work.lanes).catch((error: unknown) => {
+        if (isPassing(error)) return undefined;
+        throw error;
+      });
+      if (seen === undefined) return false;
+      work = seen;
+    }
+    return true;
+  }
+
+  async #survey(map: ShardMap, lanes: readonly Lane[]): Promise<OwnershipWork> {
     if (this.#isClosed) throw new ClosedError('the router is closed');
-    const { questions, events } = this.#deps;
+    const own = lanes.filter(({ shard }) => shard.namespace === map.namespace);
+    const work = await surveyOwnership(this.#deps.questions, map, own);
+    this.#works.set(map.namespace, work);
+    return work;
+  }
+
+  /** That a group does not take the map is a problem, beside an error. */
+  async #reporting<T>(lanes: readonly Lane[], work: () => Promise<T>): Promise<T> {
     try {
-      let works = await this.#survey(maps, lanes);
-      for (let rounds = 1; !works.every(isSettled); rounds++) {
-        if (rounds > roundsMax) throw new EpochMovedOn('others change the same buckets at the same time');
-        await allOf(works.map((work) => changeHands(questions, work)));
-        works = await this.#survey(maps, lanes);
-      }
-      if (maps.length > 0) this.#works = works;
+      return await work();
     } catch (error) {
       if (error instanceof ConflictingMapError) {
         const shard = lanes.find((lane) => error.message.includes(lane.shard.name))?.shard.name ?? '';
-        events.problem({ kind: 'conflictingMap', shard, address: undefined, message: error.message });
+        this.#deps.events.problem({
+          kind: 'conflictingMap',
+          shard,
+          address: undefined,
+          message: error.message,
+        });
       }
       throw error;
     }
-  }
-
-  #survey(maps: readonly ShardMap[], lanes: readonly Lane[]): Promise<readonly OwnershipWork[]> {
-    const { questions } = this.#deps;
-    const lanesOf = ({ namespace }: ShardMap) => lanes.filter(({ shard }) => shard.namespace === namespace);
-    return allOf(maps.map((map) => surveyOwnership(questions, map, lanesOf(map))));
   }
 
   #wait(delayMs: number): Promise<void> {

@@ -10,7 +10,15 @@ import type { ShardMap } from '../../sharding/shard-map.ts';
 import type { BucketRange, EpochRange } from '../../sharding/types.ts';
 import type { OwnershipBody } from '../../wire/shard-frames.ts';
 import type { Lane } from './lane.ts';
-import { type Gain, highestEpochs, nextEpochs, planGains, type Report, without } from './ownership-plan.ts';
+import {
+  type Gain,
+  highestEpochs,
+  nextEpochs,
+  type Plan,
+  planGains,
+  type Report,
+  without,
+} from './ownership-plan.ts';
 import type { Questions } from './questions.ts';
 
 type Disowned = Extract<QueueResult, { readonly type: 'disowned' }>;
@@ -19,11 +27,10 @@ type Disowned = Extract<QueueResult, { readonly type: 'disowned' }>;
 export class EpochMovedOn extends Error {}
 
 /** What one namespace needs, found before anything is claimed. */
-export interface OwnershipWork {
+export interface OwnershipWork extends Plan {
   readonly map: ShardMap;
   readonly lanes: readonly Lane[];
   readonly reports: readonly Report[];
-  readonly gains: readonly Gain[];
 }
 
 /**
@@ -43,25 +50,26 @@ export async function surveyOwnership(
       return { shard, body: await questions.ownership(lane) };
     }),
   );
-  return { map, lanes, reports, gains: planGains(map, reports) };
+  return { map, lanes, reports, ...planGains(map, reports) };
 }
 
 /** Nothing changes hands any more, and no group from which an older map could take something has not heard of this one. */
-export function isSettled({ map, reports, gains }: OwnershipWork): boolean {
-  return gains.length === 0 && reports.every(({ body }) => knows(body, map) || body.owned.length === 0);
+export function isSettled({ map, reports, gains, stays }: OwnershipWork): boolean {
+  if (gains.length > 0 || stays.length > 0) return false;
+  return reports.every(({ body }) => knows(body, map) || body.owned.length === 0);
 }
 
 /**
  * Has every other group give up, or promise never to have, what a shard gains; then that shard takes it under a higher epoch.
  * Every step may be repeated, also by another router at the same time.
  *
- * @throws BucketInUseError when a group took in something meanwhile: what the others gave up goes on to its new owner, the rest
+ * @throws BucketInUseError when something is in use after the change has begun: the rest goes on to its new owner, and that
  * stays where it was. EpochMovedOn, or what a group refuses.
  */
 export async function changeHands(questions: Questions, work: OwnershipWork): Promise<void> {
   if (work.gains.length === 0) await tellVersion(questions, work);
   const stayed = await allOf(work.gains.map((gain) => gainBuckets(questions, work, gain)));
-  const [why] = stayed.flat();
+  const [why] = [...work.stays, ...stayed.flat()];
   if (why !== undefined) throw new BucketInUseError(why);
 }
 

@@ -15,28 +15,35 @@ export interface Gain {
   readonly ranges: readonly BucketRange[];
 }
 
+export interface Plan {
+  readonly gains: readonly Gain[];
+  /** Why some buckets stay where they are although the map gives them away. */
+  readonly stays: readonly string[];
+}
+
 /**
- * What has to change hands until the groups own what the map says.
+ * What has to change hands until the groups own what the map says. Once a group knows the map, the change has begun and is carried
+ * through: what is in use stays, and everything else must come to its owner.
  *
- * @throws LowerVersionError or ConflictingMapError when a group knows a newer or another map, or a shard that the map lacks, so
- * that nobody could ask it to give up what it has; BucketInUseError when a bucket that would have to go holds something. Nothing
- * may be claimed then.
+ * @throws LowerVersionError or ConflictingMapError when a group knows a newer or another map, or a shard that the map lacks has buckets,
+ * so that nobody could ask it to give them up; BucketInUseError when a bucket that would have to go holds something and nothing
+ * has begun. Nothing may be claimed then.
  */
-export function planGains(map: ShardMap, reports: readonly Report[]): readonly Gain[] {
+export function planGains(map: ShardMap, reports: readonly Report[]): Plan {
   for (const report of reports) checkMap(map, report);
-  for (const report of reports) checkOccupied(map, report);
-  return reports
-    .map(({ shard, body }) => {
-      const owned = flagsOf(map, body.owned);
-      return {
-        shard,
-        ranges: rangesWhere(
-          map,
-          (bucket) => map.ownerOf(bucket).number === shard.number && owned[bucket] === 0,
-        ),
-      };
-    })
-    .filter(({ ranges }) => ranges.length > 0);
+  checkGone(map, reports);
+  const inUse = reports.flatMap((report) => inUseOf(map, report));
+  const [first] = inUse;
+  if (first !== undefined && !reports.some(({ body }) => body.map?.version === map.version))
+    throw new BucketInUseError(first.why);
+  const kept = new Set(inUse.map(({ bucket }) => bucket));
+  const gains = reports.map(({ shard, body }) => {
+    const owned = flagsOf(map, body.owned);
+    const isGained = (bucket: number): boolean =>
+      map.ownerOf(bucket).number === shard.number && owned[bucket] === 0 && !kept.has(bucket);
+    return { shard, ranges: rangesWhere(map, isGained) };
+  });
+  return { gains: gains.filter(({ ranges }) => ranges.length > 0), stays: inUse.map(({ why }) => why) };
 }
 
 /** The ranges without the buckets of `taken`. */
@@ -90,24 +97,36 @@ function checkMap(map: ShardMap, { shard, body }: Report): void {
     );
   if (version === map.version && digest !== map.digest)
     throw new ConflictingMapError(`shard ${shard.name} knows another map of version ${version}`);
+}
+
+/** A bucket that was promised to a shard which this map lacks, and that nobody here owns, is served there. */
+function checkGone(map: ShardMap, reports: readonly Report[]): void {
   const names = new Set(map.shards.map(({ name }) => name));
-  const gone = body.ceded.find(({ owner }) => !names.has(owner))?.owner;
+  const elsewhere = reports.flatMap(({ shard, body }) =>
+    body.ceded.filter(({ owner }) => !names.has(owner)).map((range) => ({ ...range, by: shard.name })),
+  );
+  const owned = reports.flatMap(({ body }) => body.owned);
+  const gone = elsewhere.find((range) => without(map, [range], owned).length > 0);
   if (gone !== undefined)
     throw new ConflictingMapError(
-      `shard ${shard.name} gave buckets to shard ${gone}, which this map does not have: it serves them still`,
+      `shard ${gone.by} gave buckets to shard ${gone.owner}, which this map does not have: it serves them still`,
     );
 }
 
-function checkOccupied(map: ShardMap, { shard, body }: Report): void {
-  for (const { from, to } of body.occupied) {
-    for (let bucket = from; bucket <= to; bucket++) {
-      const owner = map.ownerOf(bucket);
-      if (owner.name === shard.name) continue;
-      throw new BucketInUseError(
-        `bucket ${bucket} of ${map.namespace} cannot go from ${shard.name} to ${owner.name}: it holds a task, a lease or a remembered answer`,
-      );
-    }
+/** Buckets that hold something and belong to another shard by this map. */
+function inUseOf(
+  map: ShardMap,
+  { shard, body }: Report,
+): readonly { readonly bucket: number; readonly why: string }[] {
+  const occupied = flagsOf(map, body.occupied);
+  const found: { bucket: number; why: string }[] = [];
+  for (const [bucket, isOccupied] of occupied.entries()) {
+    const { name } = map.ownerOf(bucket);
+    if (isOccupied === 0 || name === shard.name) continue;
+    const why = `bucket ${bucket} of ${map.namespace} cannot go from ${shard.name} to ${name}`;
+    found.push({ bucket, why: `${why}: it holds a task, a lease or a remembered answer` });
   }
+  return found;
 }
 
 function flagsOf(map: ShardMap, ranges: readonly BucketRange[]): Uint8Array {

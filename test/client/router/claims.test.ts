@@ -8,8 +8,9 @@ import {
   ReloadInProgressError,
   ShardFileError,
 } from '../../../src/base/errors.ts';
+import { ShardDirectory } from '../../../src/sharding/shard-directory.ts';
 import { FakeGroup } from './fake-group.ts';
-import { directoryOf, refused, shardOf, unknown } from './fake-nodes.ts';
+import { directoryOf, FakeNetwork, mapOf, refused, shardOf, unknown } from './fake-nodes.ts';
 import { rigOf, twoGroups, twoShards } from './router-rig.ts';
 
 const shards = [shardOf({ name: 'a', number: 1 }), shardOf({ name: 'b', number: 2 })];
@@ -25,7 +26,43 @@ async function outcome(promise: Promise<unknown>, advance: () => Promise<void>):
   return settled;
 }
 
+const withC = (number: number, buckets: readonly number[]) =>
+  directoryOf(number, [...shards, shardOf({ name: 'c', number: 3 })], buckets);
+
+/** A third shard, which owns nothing yet. */
+function addGroup(network: FakeNetwork): FakeGroup {
+  const nodes = network.add('c', ['n1', 'n2', 'n3']);
+  for (const node of nodes) node.lead('n1', 1);
+  return new FakeGroup(nodes);
+}
+
+function idIn({ directory }: { readonly directory: ShardDirectory }, bucket: number): string {
+  const map = directory.namespaces.get('default');
+  for (let at = 0; ; at++) if (map?.bucketOf(`k${at}`) === bucket) return `k${at}`;
+}
+
 describe('claim', () => {
+  it('of one namespace does not wait for a shard of another', async () => {
+    const network = new FakeNetwork();
+    const [a, d] = [network.add('a', ['n1']), network.add('d', ['n1'])];
+    for (const node of [...a, ...d]) node.lead('n1', 1);
+    const groupA = new FakeGroup(a);
+    for (const node of d) node.crash();
+    const here = shardOf({ name: 'a', number: 1, ids: ['n1'] });
+    const there = shardOf({ name: 'd', number: 2, ids: ['n1'], namespace: 'other' });
+    const maps = [mapOf(1, [here], [1, 1]), mapOf(1, [there], [2, 2], 'other')];
+    const { router } = rigOf(network, new ShardDirectory(1, maps));
+    router.start();
+    const claimed = router.claim();
+    await network.clock.advance(1_000);
+    expect([groupA.owned(), router.status().claimed]).toEqual([[0, 1], false]);
+    const groupD = new FakeGroup(d);
+    for (const node of d) node.isUp = true;
+    await network.clock.advance(20_000);
+    await claimed;
+    expect(groupD.owned()).toEqual([0, 1]);
+  });
+
   it('has each group own what the map says, after every other promised not to', async () => {
     const { router, groupA, groupB } = await twoGroups();
     expect([groupA.owned(), groupB.owned()]).toEqual([
@@ -192,6 +229,53 @@ describe('reload', () => {
     const result = await outcome(router.reload(version(3, [1, 1, 1, 2])), () => clock.advance(500));
     expect([result, groupA.owned(), groupB.owned()]).toEqual(['done', [0, 1, 2], [3]]);
     expect([said, router.status().claimed]).toEqual([['disowned', 'refused'], true]);
+  });
+
+  it('is done when all has changed hands, though a shard that has no part in it dies before it is asked again', async () => {
+    const { router, network, groupA, groupB, b, clock, origin } = await twoGroups();
+    const groupC = addGroup(network);
+    groupC.interfere = (claim) => {
+      if (claim.type === 'own') for (const node of b) node.crash();
+      return undefined;
+    };
+    expect(await outcome(router.reload(withC(2, [3, 1, 2, 2])), () => clock.advance(30_000))).toBe('done');
+    expect([groupA.owned(), groupB.owned(), groupC.owned()]).toEqual([[1], [2, 3], [0]]);
+    origin.ask({ bucket: 0, group: 1 });
+    await clock.advance(100);
+    expect([origin.kinds(), router.status().claimed]).toEqual([['result'], false]);
+    for (const node of b) node.isUp = true;
+    await clock.advance(20_000);
+    expect(router.status().claimed).toBe(true);
+  });
+
+  it('once begun leaves no bucket without an owner: what is in use since stays, the rest goes on', async () => {
+    const { router, groupA, groupB, clock } = await twoGroups();
+    const used = idIn(router, 0);
+    let lostUntilMs = 0;
+    groupA.interfere = () => {
+      if (lostUntilMs === 0) groupA.put(used, 1);
+      lostUntilMs ||= clock.monotonicMs() + 5_500;
+      return clock.monotonicMs() < lostUntilMs ? unknown : undefined;
+    };
+    const result = await outcome(router.reload(version(2, [2, 1, 1, 2])), () => clock.advance(10_000));
+    expect(result).toBeInstanceOf(BucketInUseError);
+    expect([groupA.owned(), groupB.owned()]).toEqual([[0, 1, 2], [3]]);
+    expect(router.directory.version).toBe(1);
+  });
+
+  it('gives up a shard again that never owned anything, though others had promised it a bucket', async () => {
+    const { router, network, groupA, groupB, clock } = await twoGroups();
+    const groupC = addGroup(network);
+    const used = idIn(router, 0);
+    groupA.interfere = (claim) => {
+      if (claim.map.version === 2) groupA.put(used, 1);
+      return undefined;
+    };
+    const into = await outcome(router.reload(withC(2, [3, 1, 2, 2])), () => clock.advance(1_000));
+    expect(into).toBeInstanceOf(BucketInUseError);
+    expect(groupB.state.ownership().ceded).toMatchObject([{ from: 0, to: 0, owner: 'c' }, { owner: 'a' }]);
+    const result = await outcome(router.reload(version(3, [1, 1, 1, 2])), () => clock.advance(1_000));
+    expect([result, groupA.owned(), groupB.owned(), groupC.owned()]).toEqual(['done', [0, 1, 2], [3], []]);
   });
 
   it('goes on when a claim was lost on the way', async () => {
