@@ -35,6 +35,8 @@ export interface CallSpec {
 /** A call under way. */
 export interface Call {
   readonly spec: CallSpec;
+  /** When it was started, among all calls of its client: later ones have a higher number. */
+  readonly order: number;
   place: Place;
   /** 0 until it has an id; reads have none. */
   seq: number;
@@ -58,9 +60,10 @@ export interface Call {
   restartCount: number;
 }
 
-export function newCall(spec: CallSpec): Call {
+export function newCall(spec: CallSpec, order: number): Call {
   return {
     spec,
+    order,
     place: nowhere,
     seq: 0,
     isQuestion: false,

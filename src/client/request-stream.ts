@@ -268,7 +268,7 @@ export class RequestStream {
     if (shard !== this.#shard && !this.#deps.link.isAttached(shard)) {
       // It was redirected to a shard that has not met this client yet.
       this.#deps.link.meet(shard);
-      this.#sender.retryAt(call, nowMs + strangerRetryMs);
+      this.#bounce(call, nowMs + strangerRetryMs);
       return;
     }
     if (this.#memory === 'known') this.#memory = 'forgetting';

@@ -46,6 +46,7 @@ export class Requests {
   #isDraining = false;
   #drainByMs = Number.POSITIVE_INFINITY;
   #carried: Call[] = [];
+  #order = 0;
   #isClosed = false;
 
   constructor(clock: Clock, link: SessionLink) {
@@ -71,7 +72,7 @@ export class Requests {
 
   /** Starts a call; its end is reported once, in a later microtask. */
   start(spec: CallSpec): Call {
-    const call = newCall(spec);
+    const call = newCall(spec, ++this.#order);
     if (this.#isClosed) fail(call, new ClosedError('the client is closed'));
     else {
       this.#enter(call);
@@ -82,7 +83,7 @@ export class Requests {
 
   /** Asks what became of a request whose outcome was unknown: under its own id, where it was sent. */
   ask(about: Call, spec: CallSpec): Call {
-    const call = newCall(spec);
+    const call = newCall(spec, ++this.#order);
     call.isQuestion = true;
     call.seq = about.seq;
     call.place = about.place;
@@ -251,7 +252,8 @@ export class Requests {
     this.#former.push(this.#link.identity.client);
     if (this.#former.length > formerMax) this.#former.shift();
     this.#link.rotate();
-    this.#enterAll(calls.filter(({ isDone }) => !isDone));
+    const left = calls.filter(({ isDone }) => !isDone);
+    this.#enterAll(left.sort((one, other) => one.order - other.order));
     for (const stream of streams) stream.pump();
   }
 

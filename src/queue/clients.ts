@@ -12,7 +12,8 @@ interface Row {
   readonly body: number;
   /** The key that the request was about, if any: its bucket stays here as long as the answer is remembered. */
   readonly key: string | undefined;
-  readonly queue: string;
+  /** The queue of that key. */
+  readonly queue: string | undefined;
   readonly result: QueueResult;
   /** False for a take that found nothing and may wait: it is asked again under its own id. */
   readonly isFinal: boolean;
@@ -133,7 +134,8 @@ export class Clients {
     return {
       remember: (result, key) => {
         const isFinal = !(request.mayWait && foundNothing(result));
-        this.#remember(stream, request.seq, { body, key, queue, result, isFinal });
+        const row = { body, key, queue: key === undefined ? undefined : queue, result, isFinal };
+        this.#remember(stream, request.seq, row);
       },
       isOvertaken: request.inOrder && operation.type === 'put' && isOvertaken(stream, request.seq, operation),
     };

@@ -5,6 +5,7 @@ import type { Clock } from '../ports/clock.ts';
 import { type LeaderBody, readRefused } from '../wire/client-frame.ts';
 import { type ClientHeader, noDeadlineMs } from '../wire/client-header.ts';
 import { groupCode } from '../wire/group-code.ts';
+import { isForgetful } from '../wire/queue-result.ts';
 import { type Answer, type Reply, refusedAnswer, unknownAnswer } from './answers.ts';
 
 /** What a gateway carries to the leader. */
@@ -126,7 +127,7 @@ export class LeaderPath {
       this.#retries.at(this.#clock.monotonicMs() + retryMs);
     } else {
       this.#forget(entry);
-      entry.reply(entry.unknown && isRedirect(answer) ? unknownAnswer : answer);
+      entry.reply(entry.unknown && isOfThisAttemptAlone(answer) ? unknownAnswer : answer);
     }
   }
 
@@ -229,8 +230,8 @@ export class LeaderPath {
 }
 
 /** It says that this attempt did nothing, and nothing of the attempts before it. */
-function isRedirect(answer: Answer): boolean {
-  return answer.kind === 'wrongShard' || answer.kind === 'frozen';
+function isOfThisAttemptAlone({ kind, body }: Answer): boolean {
+  return kind === 'wrongShard' || kind === 'frozen' || (kind === 'result' && isForgetful(body));
 }
 
 /** Whole milliseconds for a header: 0 only when the time is over. */

@@ -46,6 +46,7 @@ export const logRefusals: readonly RefusalCode[] = [
   'NEVER_APPLIED',
   'OVERTAKEN',
 ];
+const tupleOfThree = 0x93;
 const takenCode = resultTypes.indexOf('taken');
 const redirectedCode = resultTypes.indexOf('redirected');
 const whys = ['wrongShard', 'frozen'] as const;
@@ -54,6 +55,16 @@ const taskStates: readonly TaskState[] = ['ready', 'delayed', 'taken', 'suspect'
 /** The state machine's answer as it goes to the client, untouched by whoever passes it on. */
 export function encodeResult(result: QueueResult): Buffer {
   return encodeTuple([resultTypes.indexOf(result.type), ...resultFields(result)]);
+}
+
+/**
+ * True for a result that the state machine gave without remembering it, because it had no room or does not know the client: it says
+ * nothing about an earlier attempt. Only such refusals are decoded.
+ */
+export function isForgetful(result: Uint8Array): boolean {
+  if (result[0] !== tupleOfThree || result[1] !== 0) return false;
+  const decoded = decodeResult(result);
+  return decoded.type === 'refused' && (decoded.code === 'BUSY' || decoded.code === 'CLIENT_EXPIRED');
 }
 
 /** @throws ProtocolError unless the bytes are one result and nothing else. */

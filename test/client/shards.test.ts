@@ -18,6 +18,7 @@ import {
 
 const two = tableOf(1, [1, 2, 1, 2]);
 const [first, second] = keys;
+const forgotten: QueueResult = { type: 'refused', code: 'CLIENT_EXPIRED', message: '' };
 
 /** A front of two shards and a client that has opened `tokens`. */
 async function started(table = two): Promise<{
@@ -329,6 +330,21 @@ describe('the order of requests on one key', () => {
     expect(front.of('put').map(({ header }) => header.seq)).toEqual([1, 2, 3, 1]);
   });
 
+  it('is kept while the shard that a bucket went to has yet to meet the client', async () => {
+    const { front, tokens } = await started();
+    const expired: QueueResult = { type: 'refused', code: 'CLIENT_EXPIRED', message: '' };
+    front.answer = () => {
+      const hasMet = front.kind('attach').some(({ group }) => group === 3);
+      return resultOf(hasMet ? put : expired, { group: 3 });
+    };
+    const earlier = tokens.put(taskOf(first));
+    await front.clock.advance(10);
+    const later = tokens.put(taskOf(first));
+    await front.clock.advance(300);
+    await Promise.all([earlier, later]);
+    expect(front.of('put').map(({ header }) => header.seq)).toEqual([1, 1, 2]);
+  });
+
   it('is kept when both bounce: they go again in their order', async () => {
     const { front, tokens } = await started();
     let isBack = false;
@@ -389,6 +405,27 @@ describe('the order of requests on one key', () => {
 });
 
 describe('a client that one shard has forgotten', () => {
+  it.each([
+    { how: 'bounces', answer: refused('UNKNOWN_GROUP') },
+    { how: 'is told so last', answer: resultOf(forgotten, { afterMs: 25 }) },
+  ])(
+    'keeps the order of its calls under the new identity, also if the earlier one $how',
+    async ({ answer }) => {
+      const { front, tokens } = await started();
+      front.answer = ({ header }) => {
+        if (front.links.length > 1) return resultOf(put);
+        return header.seq === 1 ? answer : resultOf(forgotten, { afterMs: 2 });
+      };
+      const weighed = (weight: number) => tokens.put({ ...taskOf(first), weight });
+      const both = [weighed(1), weighed(2)];
+      await front.clock.advance(1_000);
+      await Promise.all(both);
+      const again = front.of('put').filter(({ header }) => header.client === front.links[1]?.client);
+      const weights = again.map(({ operation }) => (operation?.type === 'put' ? operation.weight : 0));
+      expect(weights).toEqual([1, 2]);
+    },
+  );
+
   it('waits for the answers of the others, then goes on under a new identity everywhere', async () => {
     const { front, tokens } = await started();
     front.answer = ({ header }) =>

@@ -5,7 +5,7 @@ import type { Shard } from '../../sharding/types.ts';
 import { encodeRefused, readRefused, type ServiceRefusal } from '../../wire/client-frame.ts';
 import { bodyOf, frameKinds } from '../../wire/client-header.ts';
 import { groupCode } from '../../wire/group-code.ts';
-import { isForgetful } from './answers.ts';
+import { isForgetful } from '../../wire/queue-result.ts';
 import { type Entry, entryAnswer } from './entry.ts';
 import { addressFrame, returnFrame, writeTimes } from './frame-fields.ts';
 import { LaneEntries } from './lane-entries.ts';
@@ -142,10 +142,10 @@ export class Lane {
     if (entry === undefined) return;
     const isCurrent = entry.sentTo === link;
     // The late word of an attempt that was given up counts only if the log speaks.
-    if (!isCurrent && (kind !== frameKinds.result || isForgetful(frame))) return;
+    if (!isCurrent && (kind !== frameKinds.result || isForgetful(bodyOf(frame)))) return;
     switch (kind) {
       case frameKinds.result:
-        if (entry.isUnknown && isForgetful(frame)) this.#answerUnknown(entry);
+        if (entry.isUnknown && isForgetful(bodyOf(frame))) this.#answerUnknown(entry);
         else this.#finish(entry, frame, true);
         break;
       case frameKinds.refused:
