@@ -4,7 +4,7 @@ import { parseShardFile } from '../sharding/shard-file.ts';
 import type { ShardMap } from '../sharding/shard-map.ts';
 import type { Arguments } from './arguments.ts';
 import type { Command, ExitCode, Terminal } from './command.ts';
-import { counted, hex, percent, problemLines, row, sizeOf } from './layout.ts';
+import { counted, hex, percent, problemLines, row, sizeOf, wrapped } from './layout.ts';
 
 export const checkCommand: Command = {
   name: 'shards check',
@@ -15,6 +15,7 @@ export const checkCommand: Command = {
   positionals: ['FILE'],
   flags: ['json'],
   values: [],
+  failure: (message) => ({ ok: false, problems: [{ path: '', message }] }),
   run: check,
 };
 
@@ -59,7 +60,7 @@ function summaryOf({ version, namespaces }: ShardDirectory): object {
 function tableOf(file: string, directory: ShardDirectory): string {
   const { version, shards, namespaces } = directory;
   const first = `${file}: good, version ${version}, ${counted(namespaces.size, 'namespace')}, ${counted(shards.length, 'shard')}`;
-  return [first, ...[...namespaces.values()].flatMap(linesOf)].join('\n');
+  return [wrapped(first, 2), ...[...namespaces.values()].flatMap(linesOf)].join('\n');
 }
 
 const widths = [28, 7, 9, 16];
@@ -77,5 +78,5 @@ function linesOf(map: ShardMap): readonly string[] {
     ];
     return row(cells, widths);
   });
-  return ['', head, ...rows];
+  return ['', wrapped(head, 2), ...rows];
 }

@@ -25,6 +25,8 @@ export interface Command extends ArgumentSpec {
   readonly summary: string;
   /** What else its own `--help` says; lines of at most 80 columns. */
   readonly details: string;
+  /** What `--json` prints when the command fails before it has anything else to say. */
+  failure(message: string): object;
   /** @throws UsageError for arguments that make no sense together. */
   run(given: Arguments, terminal: Terminal): Promise<ExitCode>;
 }

@@ -1,63 +1,22 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
-import { open } from 'node:fs/promises';
-import { UsageError } from './arguments.ts';
-import type { TerminalSignal } from './command.ts';
-import { commands } from './commands.ts';
-import { run } from './run.ts';
-
-/** More than any file that a command reads. */
-const fileBytesMax = 8 * 1024 * 1024;
-
-// Whoever reads our output may stop reading (`| head`): that is no error.
-process.stdout.on('error', endQuietly);
-process.stderr.on('error', endQuietly);
-
-const manifest: { readonly version: string } = JSON.parse(
-  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-);
-const terminal = {
-  out: (text: string) => void process.stdout.write(`${text}\n`),
-  err: (text: string) => void process.stderr.write(`${text}\n`),
-  readFile,
-  env: process.env,
-  onSignal: (name: TerminalSignal, callback: () => void) => void process.on(name, callback),
-};
-process.exitCode = await run(process.argv.slice(2), commands, manifest.version, terminal);
-
-function endQuietly(error: Error): void {
-  if ('code' in error && error.code === 'EPIPE') process.exit();
-  throw error;
-}
-
-async function readFile(path: string): Promise<string> {
-  const bytes = await readBytes(path).catch((error: unknown) => {
-    throw new UsageError(`cannot read ${path}: ${reasonOf(error)}`);
+// What a signal or a lost reader does is said before anything else is loaded: loading takes a tenth of a second.
+const isService = process.argv[2] === 'proxy';
+let wasHungUp = false;
+if (isService)
+  process.on('SIGHUP', () => {
+    wasHungUp = true;
   });
-  try {
-    // A byte order mark is kept: whoever parses the text says what to do about it.
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    throw new UsageError(`cannot read ${path}: it is not UTF-8`);
-  }
-}
+for (const stream of [process.stdout, process.stderr]) stream.on('error', isService ? ignore : end);
 
-async function readBytes(path: string): Promise<Uint8Array> {
-  await using file = await open(path, 'r');
-  if ((await file.stat()).isDirectory()) throw new Error('it is a directory');
-  const bytes = Buffer.allocUnsafe(fileBytesMax + 1);
-  let length = 0;
-  for (;;) {
-    const { bytesRead } = await file.read(bytes, length, bytes.length - length, null);
-    length += bytesRead;
-    if (length > fileBytesMax) throw new Error(`it has more than ${fileBytesMax} bytes`);
-    if (bytesRead === 0) return bytes.subarray(0, length);
-  }
-}
+const { runCommand } = await import('./run-command.ts');
+process.exitCode = await runCommand(process.argv.slice(2), () => wasHungUp);
 
-function reasonOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ENOENT') return 'there is no such file';
-  if (code === 'EACCES') return 'permission denied';
-  return error instanceof Error ? error.message : String(error);
+/** A service lives on without whoever read what it says. */
+function ignore(): void {}
+
+/** Whoever reads our output may stop reading (`| head`): that is no error. A full disk is one. */
+function end(error: Error): void {
+  if ('code' in error && error.code === 'EPIPE') process.exit();
+  process.stderr.write(`raftsman: the output cannot be written: ${error.message}\n`);
+  process.exit(1);
 }

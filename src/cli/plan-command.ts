@@ -5,7 +5,7 @@ import { parseShardFile } from '../sharding/shard-file.ts';
 import type { ShardMap } from '../sharding/shard-map.ts';
 import type { Arguments } from './arguments.ts';
 import type { Command, ExitCode, Terminal } from './command.ts';
-import { columnsMax, counted, percent, problemLines, rangesIn, row, sizeOf } from './layout.ts';
+import { columnsMax, counted, percent, problemLines, rangesIn, row, sizeOf, wrapped } from './layout.ts';
 
 export const planCommand: Command = {
   name: 'shards plan',
@@ -19,6 +19,7 @@ Exit code 0: NEW can follow OLD. 1: it cannot; every problem is listed.
   positionals: ['OLD', 'NEW'],
   flags: ['json'],
   values: [],
+  failure: (message) => ({ ok: false, problems: [{ file: '', path: '', message }] }),
   run: plan,
 };
 
@@ -121,7 +122,10 @@ function linesOf({
   ];
   const rows = moves.map(({ from, to, buckets, ranges }) => {
     const rest = rangesIn(ranges, columnsMax - pairWidth - countWidth - 4);
-    return row([`${from} -> ${to}`, counted(buckets, 'bucket'), rest], [pairWidth, countWidth, 0]);
+    return row(
+      [wrapped(`${from} -> ${to}`, 4), counted(buckets, 'bucket'), rest],
+      [pairWidth, countWidth, 0],
+    );
   });
   return ['', ...head, ...rows];
 }

@@ -20,6 +20,7 @@ secret file or the shard file is wrong, or the port is taken.`,
   positionals: [],
   flags: ['json'],
   values: ['config'],
+  failure: (message) => ({ event: 'failed', message }),
   run: runProxy,
 };
 
@@ -50,7 +51,7 @@ interface Signals {
   readonly end: Promise<string>;
 }
 
-/** From the first moment on: a signal that comes during the start must not kill the process. */
+/** A signal that comes during the start must not kill the process; one from before this is loaded, `main.ts` has kept. */
 function listen(terminal: Terminal): Signals {
   const end = new Promise<string>((resolve) => {
     terminal.onSignal('SIGTERM', () => resolve('SIGTERM'));
@@ -106,7 +107,8 @@ function voice(json: boolean, terminal: Terminal): { readonly say: Say; readonly
     else terminal.out(text);
   };
   const log = (level: string, data: object, message: string): void => {
-    if (json) terminal.out(JSON.stringify({ event: 'log', level, message, ...plain(data) }));
+    const { message: why, ...details } = plain(data);
+    if (json) terminal.out(JSON.stringify({ event: 'log', level, message, why, ...details }));
     else terminal.err(`${level}: ${message}${detailsOf(plain(data))}`);
   };
   const logger: Logger = {
@@ -119,7 +121,7 @@ function voice(json: boolean, terminal: Terminal): { readonly say: Say; readonly
 }
 
 /** Errors keep their words only. */
-function plain(data: object): object {
+function plain(data: object): Readonly<Record<string, unknown>> {
   return Object.fromEntries(
     Object.entries(data).map(([name, value]) => [name, value instanceof Error ? value.message : value]),
   );

@@ -13,8 +13,11 @@ export async function run(
   try {
     return await dispatch(args, commands, version, terminal);
   } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    const asked = args.includes('--json') ? named(args, commands) : undefined;
     // A person reads this: no stack.
-    terminal.err(`raftsman: ${error instanceof Error ? error.message : String(error)}`);
+    if (asked === undefined) terminal.err(`raftsman: ${message}`);
+    else terminal.out(JSON.stringify(asked.failure(message)));
     return error instanceof UsageError ? 2 : 1;
   }
 }
@@ -27,7 +30,9 @@ async function dispatch(
 ): Promise<ExitCode> {
   const [first] = args;
   if (first === undefined) throw new UsageError('which command? raftsman --help lists them');
-  const asked = ['--help', '-h', 'help'].includes(first) ? overview(commands) : undefined;
+  if (first === 'help' && args.length > 1)
+    return dispatch([...args.slice(1), '--help'], commands, version, terminal);
+  const asked = helpOf(args, commands);
   if (asked !== undefined || first === '--version') {
     terminal.out(asked ?? version);
     return 0;
@@ -40,8 +45,22 @@ async function dispatch(
   return 0;
 }
 
+/** The overview, of all commands or of a family; undefined if something else was asked. */
+function helpOf(
+  [first = '', second = '']: readonly string[],
+  commands: readonly Command[],
+): string | undefined {
+  if (['--help', '-h', 'help'].includes(first)) return overview(commands);
+  const family = commands.filter(({ name }) => name.startsWith(`${first} `));
+  return ['--help', '-h'].includes(second) && family.length > 0 ? overview(family) : undefined;
+}
+
+function named(args: readonly string[], commands: readonly Command[]): Command | undefined {
+  return commands.find(({ name }) => name.split(' ').every((word, at) => word === args[at]));
+}
+
 function commandOf(args: readonly string[], commands: readonly Command[]): Command {
-  const found = commands.find(({ name }) => name.split(' ').every((word, at) => word === args[at]));
+  const found = named(args, commands);
   if (found !== undefined) return found;
   const [first = '', second = ''] = args;
   if (first.startsWith('-')) throw new UsageError(`unknown option ${first}; options follow the command`);

@@ -58,6 +58,28 @@ const start = (args: readonly string[], io: Terminal = terminal()): Promise<numb
   run(['proxy', ...args], [proxyCommand], '1.2.3', io);
 
 describe('raftsman proxy', () => {
+  it('keeps the words of a log line apart from those of what it tells of', async () => {
+    const signals = new Map<string, () => void>();
+    const ended = start(
+      ['--config', configure(), '--json'],
+      terminal((name, callback) => signals.set(name, callback)),
+    );
+    while (out.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    writeFileSync(join(directory, 'shards.json'), '{');
+    signals.get('SIGHUP')?.();
+    const refused = (): string | undefined => out.find((line) => line.includes('SHARD_FILE'));
+    while (refused() === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
+    signals.get('SIGTERM')?.();
+    await ended;
+    expect(JSON.parse(refused() ?? '')).toMatchObject({
+      event: 'log',
+      level: 'error',
+      message: 'the map of shards was not reloaded; the one before it stays in force',
+      code: 'SHARD_FILE',
+      why: expect.stringMatching(/./),
+    });
+  });
+
   it('runs until it is told to end', async () => {
     const signals = new Map<string, () => void>();
     const ended = start(

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,19 +31,23 @@ interface Ended {
 }
 
 /** The command as a process of its own. With `deaf`, nobody reads what it says. */
-function raftsman(args: readonly string[], deaf = false): Promise<Ended> {
+function raftsman(
+  args: readonly string[],
+  { deaf = false, stdout: to = 'pipe' }: { readonly deaf?: boolean; readonly stdout?: 'pipe' | number } = {},
+): Promise<Ended> {
   const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), main, ...args], {
     cwd: directory,
+    stdio: ['pipe', to, 'pipe'],
   });
   let stdout = '';
   let stderr = '';
-  child.stdout.on('data', (chunk) => {
+  child.stdout?.on('data', (chunk) => {
     stdout += String(chunk);
   });
-  child.stderr.on('data', (chunk) => {
+  child.stderr?.on('data', (chunk) => {
     stderr += String(chunk);
   });
-  if (deaf) child.stdout.destroy();
+  if (deaf) child.stdout?.destroy();
   return new Promise((resolve) => child.on('close', (code) => resolve({ code, stdout, stderr })));
 }
 
@@ -72,8 +76,43 @@ describe('the raftsman command as a process', () => {
     expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
+  it('says in one object, with --json, why it could not even begin', async () => {
+    const [check, plan, word, proxy] = await Promise.all([
+      raftsman(['shards', 'check', 'nofile', '--json']),
+      raftsman(['shards', 'plan', 'good', 'latin1', '--json']),
+      raftsman(['shards', 'check', 'good', '--json', '--nonsense']),
+      raftsman(['proxy', '--config', 'nofile', '--json']),
+    ]);
+    for (const { code, stderr } of [check, plan, word, proxy]) expect([code, stderr]).toEqual([2, '']);
+    const none = 'cannot read nofile: there is no such file';
+    expect(JSON.parse(check.stdout)).toEqual({ ok: false, problems: [{ path: '', message: none }] });
+    const latin = { file: '', path: '', message: 'cannot read latin1: it is not UTF-8' };
+    expect(JSON.parse(plan.stdout)).toEqual({ ok: false, problems: [latin] });
+    expect(JSON.parse(word.stdout).problems).toHaveLength(1);
+    expect(JSON.parse(proxy.stdout)).toEqual({ event: 'failed', message: none });
+  });
+
+  it.skipIf(!existsSync('/dev/full'))('says in one line that its output cannot be written', async () => {
+    const full = openSync('/dev/full', 'w');
+    const { code, stderr } = await raftsman(['shards', 'check', 'good'], { stdout: full });
+    closeSync(full);
+    expect([code, stderr.split('\n').length]).toEqual([1, 2]);
+    expect(stderr).toMatch(/^raftsman: the output cannot be written: ENOSPC/);
+  });
+
+  it('shows help about what was asked', async () => {
+    const [family, word, both] = await Promise.all([
+      raftsman(['shards', '--help']),
+      raftsman(['help', 'proxy']),
+      raftsman(['proxy', '--help']),
+    ]);
+    expect([family.code, word.code, word.stdout]).toEqual([0, 0, both.stdout]);
+    expect(family.stdout).toContain('raftsman shards plan OLD NEW');
+    expect(family.stdout).not.toContain('raftsman proxy');
+  });
+
   it('ends in silence when nobody reads on', async () => {
-    const { code, stderr } = await raftsman(['shards', 'check', 'good'], true);
+    const { code, stderr } = await raftsman(['shards', 'check', 'good'], { deaf: true });
     expect([code, stderr]).toEqual([0, '']);
   });
 });

@@ -104,6 +104,28 @@ describe('raftsman proxy', () => {
     expect(JSON.stringify(proxy.events) + proxy.errors).not.toContain('secret of');
   });
 
+  it('lives on when nobody reads what it says any more', async () => {
+    const proxy = await started('edge', { watch: false });
+    await using client = await connect({ endpoints: [proxy.address], name: 'app', secret: secrets.app });
+    const tokens = client.queue('tokens', { codec });
+    proxy.stopReading();
+    world.write(world.map(2));
+    proxy.signal('SIGHUP');
+    // It said so to nobody before its clients heard of the map.
+    let version = 0;
+    const look = async (): Promise<boolean> => {
+      version = (await client.explain('tokens', 'any')).mapVersion;
+      return version === 2;
+    };
+    for (let tries = 0; !(await look()) && tries < 500; tries++)
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(version).toBe(2);
+    proxy.signal('SIGHUP');
+    expect(await tokens.put({ id: 't1', payload: 'x', expiresAt: soon() })).toMatchObject({ version: 1 });
+    proxy.signal('SIGTERM');
+    expect(await proxy.exited).toBe(0);
+  });
+
   it('does not start with a secret that others can read, and says why', async () => {
     const proxy = run(configure('edge', {}, 0o644));
     expect(await proxy.exited).toBe(1);

@@ -35,6 +35,12 @@ export class ProxyProcess {
     this.#child.kill(name);
   }
 
+  /** From now on nobody reads what it says. */
+  stopReading(): void {
+    this.#child.stdout?.destroy();
+    this.#child.stderr?.destroy();
+  }
+
   has(event: string, where: (data: object) => boolean = () => true): boolean {
     return this.events.some((line) => line.event === event && where(line));
   }
