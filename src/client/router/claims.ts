@@ -100,6 +100,8 @@ export class Claims {
       try {
         await allOf([...directory.namespaces.values()].map((map) => this.#drive(map, lanes)));
         this.#doneFor = directory;
+        if (tries > 0)
+          this.#deps.logger.info({ version: directory.version }, 'the groups own what the map says');
         // Another map may have come into force while this one was carried out.
         if (current().directory === directory) return;
       } catch (error) {

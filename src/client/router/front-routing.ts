@@ -95,6 +95,8 @@ export class Routing {
         leader: (shard) => front.onLeader(shard),
         mapChanged: () => front.onMapChanged(),
         problem: (problem) => this.#onProblem(problem),
+        problemOver: ({ kind, shard, address }) =>
+          logger.info({ kind, shard, address }, 'a problem of a shard is over'),
       },
     });
     const front: Front = new Front({

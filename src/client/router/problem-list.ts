@@ -1,24 +1,27 @@
-import type { RouterProblem } from './types.ts';
+import type { RouterEvents, RouterProblem } from './types.ts';
 
-/** Reports each problem once until it is over. */
+/** Reports each problem once, and that it is over. */
 export class ProblemList {
-  readonly #report: (problem: RouterProblem) => void;
+  readonly #events: Pick<RouterEvents, 'problem' | 'problemOver'>;
   readonly #known = new Map<string, RouterProblem>();
 
-  constructor(report: (problem: RouterProblem) => void) {
-    this.#report = report;
+  constructor(events: Pick<RouterEvents, 'problem' | 'problemOver'>) {
+    this.#events = events;
   }
 
   report(problem: RouterProblem): void {
     const key = `${problem.kind} ${problem.shard} ${problem.address ?? ''}`;
     if (this.#known.has(key)) return;
     this.#known.set(key, problem);
-    this.#report(problem);
+    this.#events.problem(problem);
   }
 
   /** Whatever was wrong there is not any more. */
   over(shard: string, address: string | undefined): void {
-    for (const [key, problem] of this.#known)
-      if (problem.shard === shard && problem.address === address) this.#known.delete(key);
+    for (const [key, problem] of this.#known) {
+      if (problem.shard !== shard || problem.address !== address) continue;
+      this.#known.delete(key);
+      this.#events.problemOver(problem);
+    }
   }
 }

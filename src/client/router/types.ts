@@ -32,6 +32,8 @@ export interface RouterEvents {
   mapChanged(): void;
   /** Something a person should know, once per shard and kind until it is over. */
   problem(problem: RouterProblem): void;
+  /** What was told as a problem is one no longer. */
+  problemOver(problem: RouterProblem): void;
 }
 
 /** Something about a shard or one of its nodes that a person should know. */

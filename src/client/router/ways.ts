@@ -27,7 +27,7 @@ export class Ways {
   constructor(deps: Omit<NodeLinkDeps, 'events'>, events: RouterEvents) {
     this.#deps = deps;
     this.#events = events;
-    this.#problems = new ProblemList((problem) => events.problem(problem));
+    this.#problems = new ProblemList(events);
   }
 
   of(lane: Lane): Way {

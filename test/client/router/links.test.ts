@@ -134,6 +134,7 @@ describe('a shard with no member up', () => {
       node.lead('n1', 1);
     }
     await network.clock.advance(3_000);
+    expect(told.over).toEqual(['noMember']);
     for (const node of nodes) node.crash();
     await network.clock.advance(3_000);
     expect(told.problems).toHaveLength(2);

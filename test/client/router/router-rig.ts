@@ -11,6 +11,8 @@ export const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {},
 
 export interface Told {
   readonly problems: RouterProblem[];
+  /** Kinds of those that are over. */
+  readonly over: string[];
   readonly pushes: Buffer[];
   readonly leaders: string[];
   mapChanges: number;
@@ -24,7 +26,7 @@ export interface Rig {
 }
 
 export function rigOf(network: FakeNetwork, directory: ShardDirectory, seed = 1): Rig {
-  const told: Told = { problems: [], pushes: [], leaders: [], mapChanges: 0 };
+  const told: Told = { problems: [], over: [], pushes: [], leaders: [], mapChanges: 0 };
   const router = new Router({
     directory,
     openNode: network.openNode,
@@ -39,6 +41,7 @@ export function rigOf(network: FakeNetwork, directory: ShardDirectory, seed = 1)
         told.mapChanges++;
       },
       problem: (problem) => told.problems.push(problem),
+      problemOver: ({ kind }) => told.over.push(kind),
     },
   });
   return { network, router, origin: new FakeOrigin(router), told };
