@@ -258,7 +258,8 @@ export class SessionLink {
     const bucket = shard === wholeCluster ? 0 : noBucket;
     const where = { group: shard, bucket, mapVersion: this.#routes?.version ?? 0, any: false };
     const ids = { correlation, stream: 0, seq: 0, settledUpTo: 0 };
-    const body = encodeAttach({ session: this.#identity.session, workerId: this.#workerId });
+    const { registration } = session;
+    const body = encodeAttach({ session: this.#identity.session, workerId: this.#workerId, registration });
     this.send(
       { ...where, ...ids, kind: 'attach', remainingMs: attachWithinMs - attachMarginMs, waitMs: 0 },
       body,
@@ -272,6 +273,7 @@ export class SessionLink {
     if (header.kind === 'result') {
       const result = decodeResult(body);
       if (result.type === 'attached') this.#onAttached(session, result.registration);
+      else if (result.type === 'refused' && result.code === 'CLIENT_EXPIRED') this.#onForgotten(session);
       else if (result.type === 'refused')
         this.#attachLater(session, refusalError(result.code, result.message));
       else throw new ProtocolError(`an attach was answered with ${result.type}`);
@@ -288,6 +290,12 @@ export class SessionLink {
     this.#judge();
     this.#alarm.at(this.#leaderlessUntilMs);
     this.#events.attached(session.shard);
+  }
+
+  #onForgotten(session: ShardSession): void {
+    this.#connection.settled();
+    session.lost();
+    this.#events.expired(session.shard);
   }
 
   #attachLater(session: ShardSession, why: RaftsmanError): void {

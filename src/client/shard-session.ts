@@ -11,8 +11,8 @@ export const attachMarginMs = 200;
 export class ShardSession {
   readonly shard: number;
   #isAttached = false;
-  /** Under which registration the group remembers our requests; undefined before the first attach. */
-  #registration: number | undefined;
+  /** Under which registration the group remembers our requests; 0 before the first attach. */
+  #registration = 0;
   /** The attach under way; 0 for none. */
   #correlation = 0;
   #attachByMs = Number.POSITIVE_INFINITY;
@@ -25,6 +25,10 @@ export class ShardSession {
 
   get isAttached(): boolean {
     return this.#isAttached;
+  }
+
+  get registration(): number {
+    return this.#registration;
   }
 
   get correlation(): number {
@@ -51,7 +55,7 @@ export class ShardSession {
   /** @returns false if the group has forgotten the client since it was attached last. */
   attached(registration: number): boolean {
     this.lost();
-    if (this.#registration !== undefined && this.#registration !== registration) return false;
+    if (this.#registration > 0 && this.#registration !== registration) return false;
     this.#registration = registration;
     this.#refusal = undefined;
     this.#isAttached = true;

@@ -183,8 +183,10 @@ export class QueueState {
     return done;
   }
 
-  #attach({ client, session, gateway, workerId }: Of<'attach'>): QueueResult {
+  #attach({ client, session, gateway, workerId, registration: before }: Of<'attach'>): QueueResult {
     const parts = this.#parts;
+    if (before > 0 && parts.clients.registration(client) !== before)
+      return refuse('CLIENT_EXPIRED', 'the cluster has forgotten this client');
     const known = parts.sessions.find(session);
     if (known !== undefined && known.client !== client) {
       return refuse('INVALID_ARGUMENT', 'the session belongs to another client');

@@ -137,13 +137,19 @@ export type Claim =
 /** One command of the log. `at` is the stamp of the entry it stands in. */
 export type QueueCommand =
   | { readonly type: 'request'; readonly request: Request; readonly operation: Operation }
-  /** Registers the client and the session if new, and raises the session's attachment number; `workerId` names the escrow. */
+  /**
+   * Registers the client and the session if new, and raises the session's attachment number; `workerId` names the escrow. A client that
+   * was attached before says under which registration: one that was forgotten is not registered anew under its old id, whose requests
+   * somebody may still hold.
+   */
   | {
       readonly type: 'attach';
       readonly client: ClientId;
       readonly session: SessionId;
       readonly gateway: NodeId;
       readonly workerId: string;
+      /** 0 for a client that was never attached. */
+      readonly registration: number;
     }
   /** The gateway saw the client close; applies only if `attachment` is still current. */
   | { readonly type: 'detach'; readonly session: SessionId; readonly attachment: number }

@@ -13,7 +13,8 @@ export function invalidCommand(command: QueueCommand): Refusal | undefined {
         invalidIdentity(command.client, 'client') ??
         invalidIdentity(command.session, 'session') ??
         invalidIdentity(command.gateway, 'gateway') ??
-        invalidText(command.workerId, 'workerId', 0, queueLimits.nameBytesMax)
+        invalidText(command.workerId, 'workerId', 0, queueLimits.nameBytesMax) ??
+        invalidInteger(command.registration, 'registration', 0)
       );
     case 'detach':
       return (

@@ -127,7 +127,8 @@ export class LeaderPath {
       this.#retries.at(this.#clock.monotonicMs() + retryMs);
     } else {
       this.#forget(entry);
-      entry.reply(entry.unknown && isOfThisAttemptAlone(answer) ? unknownAnswer : answer);
+      const isDoubted = entry.unknown && entry.header.kind === 'request';
+      entry.reply(isDoubted && isOfThisAttemptAlone(answer) ? unknownAnswer : answer);
     }
   }
 

@@ -33,6 +33,8 @@ export type LeaseEnd = (typeof leaseEnds)[number];
 export interface AttachBody {
   readonly session: SessionId;
   readonly workerId: string;
+  /** That of the last attach; 0 for a client that was never attached. */
+  readonly registration: number;
 }
 export interface GetBody {
   readonly queue: string;
@@ -62,13 +64,21 @@ export interface Attachment {
   readonly attachment: number;
 }
 
-export function encodeAttach(body: AttachBody): Buffer {
-  return encodeTuple([sessionToWire(body.session), body.workerId]);
+export function encodeAttach({
+  session,
+  workerId,
+  registration = 0,
+}: Omit<AttachBody, 'registration'> & Partial<AttachBody>): Buffer {
+  return encodeTuple([sessionToWire(session), workerId, registration]);
 }
 
 export function readAttach(bytes: Uint8Array): AttachBody {
-  const [session, workerId] = readTuple(decodeStrict(bytes), 'attach', 2);
-  return { session: readSession(session, 'session'), workerId: readText(workerId, 'workerId') };
+  const [session, workerId, registration = 0] = readTuple(decodeStrict(bytes), 'attach', 2, 3);
+  return {
+    session: readSession(session, 'session'),
+    workerId: readText(workerId, 'workerId'),
+    registration: readInt(registration, 'registration'),
+  };
 }
 
 export function encodeGet(body: GetBody): Buffer {

@@ -86,6 +86,7 @@ function commandTuple(command: Exclude<QueueCommand, { type: 'request' }>): read
         sessionToWire(command.session),
         command.gateway,
         command.workerId,
+        command.registration,
       ];
     case 'detach':
       return [code, sessionToWire(command.session), command.attachment];
@@ -113,13 +114,14 @@ function commandFromTuple(value: unknown): QueueCommand {
   const type = readEnum(tuple[0], 'command', commandTypes);
   switch (type) {
     case 'attach': {
-      const [, client, session, gateway, workerId] = readTuple(tuple, type, 5);
+      const [, client, session, gateway, workerId, registration = 0] = readTuple(tuple, type, 5, 6);
       return {
         type,
         client: readClient(client, 'client'),
         session: readSession(session, 'session'),
         gateway: readNodeId(gateway, 'gateway'),
         workerId: readText(workerId, 'workerId'),
+        registration: readInt(registration, 'registration'),
       };
     }
     case 'detach': {

@@ -238,8 +238,15 @@ class Group {
     this.session = sessionId(`s${name}`);
     this.#worker = clientId(`w${name}`);
     const gateway = nodeId('n');
-    this.apply({ type: 'attach', client, session: sessionId('s'), gateway, workerId: '' });
-    this.apply({ type: 'attach', client: this.#worker, session: this.session, gateway, workerId: '' });
+    this.apply({ type: 'attach', client, session: sessionId('s'), gateway, workerId: '', registration: 0 });
+    this.apply({
+      type: 'attach',
+      client: this.#worker,
+      session: this.session,
+      gateway,
+      workerId: '',
+      registration: 0,
+    });
   }
 
   apply(command: QueueCommand): QueueResult {

@@ -418,6 +418,8 @@ export class QueueOracle {
   }
 
   attach(attach: Extract<QueueCommand, { type: 'attach' }>): QueueResult {
+    if (attach.registration > 0 && this.client(attach.client)?.registration !== attach.registration)
+      return no('CLIENT_EXPIRED');
     const session = this.sessions.find((one) => one.id === attach.session);
     if (session !== undefined && session.client !== attach.client) return no('INVALID_ARGUMENT');
     this.attaches += 1;

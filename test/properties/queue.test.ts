@@ -113,6 +113,8 @@ class Generator {
   readonly leases: { queue: string; id: string; fence: number }[] = [];
   readonly attachments: { session: string; attachment: number }[] = [];
   readonly sent: Extract<QueueCommand, { type: 'request' }>[] = [];
+  /** One that is on its way for long: those behind it settle up to it. */
+  behind: Extract<QueueCommand, { type: 'request' }> | undefined;
   readonly seqs = new Map<string, number>();
 
   constructor(seed: number) {
@@ -160,6 +162,7 @@ class Generator {
       session: sessionId(`s${number}`),
       gateway,
       workerId: 'w',
+      registration: this.random.chance(80) ? 0 : this.random.below(40),
     };
   }
 
@@ -169,6 +172,11 @@ class Generator {
 
   /** An old request once more: as it was, with another body, or with another settled mark. */
   repeat(): QueueCommand {
+    if (this.behind !== undefined && this.random.chance(50)) {
+      const late = this.behind;
+      this.behind = undefined;
+      return late;
+    }
     const old = this.random.chance(70)
       ? this.sent.at(-1 - this.random.below(Math.min(6, this.sent.length)))!
       : this.random.pick(this.sent);
@@ -222,7 +230,10 @@ class Generator {
     const key = `${client} ${stream}`;
     const seq = (this.seqs.get(key) ?? 0) + 1 + (this.random.chance(5) ? 1 : 0);
     this.seqs.set(key, seq);
-    const settledUpTo = Math.max(0, seq - 1 - this.random.below(6));
+    const { behind } = this;
+    const isSettled = behind?.request.client !== client || behind.request.stream !== stream;
+    const most = isSettled ? seq - 1 : Math.min(seq - 1, behind.request.seq - 1);
+    const settledUpTo = Math.max(0, most - this.random.below(6));
     const command = {
       type: 'request',
       request: {
@@ -237,8 +248,9 @@ class Generator {
       operation: this.operation(),
     } as const;
     this.sent.push(command);
-    // One that stays behind comes as a copy of itself, or never.
-    return this.random.chance(15) ? this.request() : command;
+    if (!this.random.chance(10)) return command;
+    this.behind = command;
+    return this.request();
   }
 
   operation(): Operation {

@@ -81,7 +81,7 @@ export class Bench {
 
   attach(session = 's1', client = 'c1', workerId = 'worker'): { attachment: number; registration: number } {
     const ids = { client: clientId(client), session: sessionId(session), gateway: nodeId('a') };
-    const result = this.command({ type: 'attach', ...ids, workerId });
+    const result = this.command({ type: 'attach', ...ids, workerId, registration: 0 });
     if (result.type !== 'attached') throw new Error(JSON.stringify(result));
     return result;
   }

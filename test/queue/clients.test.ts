@@ -1,10 +1,26 @@
 import { describe, expect, it } from 'vitest';
-import { clientId, sessionId } from '../../src/base/ids.ts';
+import { clientId, nodeId, sessionId } from '../../src/base/ids.ts';
 import { Clients } from '../../src/queue/clients.ts';
-import { queueLimits } from '../../src/queue/limits.ts';
+import { defaultPolicy, queueLimits } from '../../src/queue/limits.ts';
 import { Occupancy } from '../../src/queue/occupancy.ts';
 import type { Operation, Request } from '../../src/queue/types.ts';
 import { Bench, minute, putOf, queue, takeOf } from './bench.ts';
+
+describe('a client that was forgotten', () => {
+  it('is not registered anew under its old id: somebody may still hold its old requests', () => {
+    const bench = new Bench();
+    const ids = { client: bench.client, session: bench.session, gateway: nodeId('g'), workerId: '' };
+    const attach = (registration: number) => bench.command({ type: 'attach', ...ids, registration });
+    const first = attach(0);
+    const registration = first.type === 'attached' ? first.registration : 0;
+    expect(attach(registration)).toMatchObject({ type: 'attached', registration });
+    bench.nowMs += defaultPolicy.clientTimeoutMs + minute;
+    for (let ticks = 0; ticks < 3; ticks++) bench.command({ type: 'tick' });
+    expect(bench.state.stats(queue).clients).toBe(0);
+    expect(attach(registration)).toMatchObject({ code: 'CLIENT_EXPIRED' });
+    expect(bench.requestAs({ seq: 1 }, putOf('a', bench.nowMs))).toMatchObject({ code: 'CLIENT_EXPIRED' });
+  });
+});
 
 describe('a request id', () => {
   it('is applied once and answered the same each time (pitfall 101, Q6)', () => {

@@ -98,7 +98,7 @@ describe('a command that cannot be', () => {
   it('is refused: ids and numbers that are none', () => {
     const bench = new Bench();
     const ids = { client: clientId('c 1'), session: sessionId('s1'), gateway: nodeId('a') };
-    expect(bench.command({ type: 'attach', ...ids, workerId: 'w' })).toMatchObject({
+    expect(bench.command({ type: 'attach', ...ids, workerId: 'w', registration: 0 })).toMatchObject({
       code: 'INVALID_ARGUMENT',
     });
     for (const seq of [0, ...odd])

@@ -23,7 +23,7 @@ describe('the queue as bytes', () => {
   it('redirects what its log does not give it, and a peek at the answer says where to', () => {
     const machine = new QueueMachine();
     const [session, gateway] = [sessionId('cd'.repeat(16)), nodeId('n')];
-    apply(machine, 1, { type: 'attach', client, session, gateway, workerId: '' });
+    apply(machine, 1, { type: 'attach', client, session, gateway, workerId: '', registration: 0 });
     const request = {
       client,
       stream: 1,

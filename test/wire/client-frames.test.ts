@@ -140,10 +140,8 @@ describe('the bodies of client frames', () => {
         fc.boolean(),
         nodes,
         (session, queue, task, fence, n, any, leaderId) => {
-          expect(readAttach(encodeAttach({ session, workerId: queue }))).toEqual({
-            session,
-            workerId: queue,
-          });
+          const attach = { session, workerId: queue, registration: n };
+          expect(readAttach(encodeAttach(attach))).toEqual(attach);
           for (const maxAgeMs of [undefined, n]) {
             const get = { queue, id: task, any, maxAgeMs };
             expect(readGet(encodeGet(get))).toEqual(get);

@@ -120,6 +120,7 @@ export const commands: fc.Arbitrary<QueueCommand> = fc.oneof(
     session: sessions,
     gateway: nodes,
     workerId: id,
+    registration: safeInt,
   }),
   fc.record({ type: fc.constant('detach' as const), session: sessions, attachment: safeInt }),
   fc.record({

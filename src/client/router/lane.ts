@@ -145,7 +145,8 @@ export class Lane {
     if (!isCurrent && (kind !== frameKinds.result || isForgetful(bodyOf(frame)))) return;
     switch (kind) {
       case frameKinds.result:
-        if (entry.isUnknown && isForgetful(bodyOf(frame))) this.#answerUnknown(entry);
+        if (entry.isUnknown && entry.kind === frameKinds.request && isForgetful(bodyOf(frame)))
+          this.#answerUnknown(entry);
         else this.#finish(entry, frame, true);
         break;
       case frameKinds.refused:

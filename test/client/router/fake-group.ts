@@ -25,7 +25,14 @@ export class FakeGroup {
       };
     }
     const session = sessionId('5'.repeat(32));
-    this.#apply({ type: 'attach', client: anyone, session, gateway: nodeId('g'), workerId: 'w' });
+    this.#apply({
+      type: 'attach',
+      client: anyone,
+      session,
+      gateway: nodeId('g'),
+      workerId: 'w',
+      registration: 0,
+    });
   }
 
   /** Puts a task straight into the log. */
