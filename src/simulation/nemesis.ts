@@ -36,6 +36,9 @@ export interface NemesisOptions {
   readonly kinds?: readonly FaultKind[] | undefined;
 }
 
+/** Within this a process that runs again has handled what waited for it. */
+const wakeUpMs = 5;
+
 /** Draws faults, one after the other and several at once, and takes all of them back in the end. */
 export class Nemesis {
   readonly #cluster: SimulatedCluster;
@@ -76,7 +79,7 @@ export class Nemesis {
   async stop(): Promise<void> {
     this.#isActive = false;
     for (const repair of [...this.#repairs]) repair();
-    const { network, members } = this.#cluster;
+    const { network, members, world } = this.#cluster;
     network.healAll();
     network.setMessageFaults(undefined);
     network.setProfile(quickWire);
@@ -87,8 +90,10 @@ export class Nemesis {
       if (Math.abs(member.host.wallOffsetMs) > 1_000) member.host.wallOffsetMs = 0;
       member.host.wake();
       member.host.process?.resume();
-      if (hasFailed(member)) this.#cluster.kill(member.name);
     }
+    // Who slept or was paused hears only now that its disk had refused a sync.
+    await world.run(world.nowMs() + wakeUpMs);
+    for (const member of members) if (hasFailed(member)) this.#cluster.kill(member.name);
     for (const member of members) void this.#cluster.start(member.name);
   }
 
