@@ -4,21 +4,30 @@ import type { BucketRange } from '../sharding/types.ts';
 /** What fits on the narrowest terminal in use. */
 export const columnsMax = 80;
 
-/** Words in lines of at most 80 columns; a word that is longer stands alone. Lines after the first are indented. */
+/** Words in lines of at most 80 columns; a word that is longer is cut, before a dot if it can be. Lines after the first are indented. */
 export function wrapped(text: string, indent: number): string {
   const lines: string[] = [];
   const words = text.trimStart();
   let line = ' '.repeat(text.length - words.length);
   for (const word of words.split(' ')) {
-    const longer = line.trim() === '' ? `${line}${word}` : `${line} ${word}`;
-    if (longer.length <= columnsMax || line.trim() === '') {
-      line = longer;
-      continue;
+    const [start = '', ...rest] = cut(word, columnsMax - indent);
+    const isFirst = line.trim() === '';
+    const longer = isFirst ? `${line}${start}` : `${line} ${start}`;
+    if (longer.length <= columnsMax) line = longer;
+    else rest.unshift(start);
+    for (const piece of rest) {
+      if (line.trim() !== '') lines.push(line);
+      line = `${' '.repeat(indent)}${piece}`;
     }
-    lines.push(line);
-    line = `${' '.repeat(indent)}${word}`;
   }
   return [...lines, line].join('\n');
+}
+
+function cut(word: string, columns: number): readonly string[] {
+  if (word.length <= columns) return [word];
+  const dot = word.lastIndexOf('.', columns);
+  const end = dot > 0 ? dot : columns;
+  return [word.slice(0, end), ...cut(word.slice(end), columns)];
 }
 
 export function problemLines(file: string, problems: readonly ShardFileProblem[]): string {
@@ -44,9 +53,13 @@ export function percent(part: number, whole: number): string {
   return `${((100 * part) / whole).toFixed(1)} %`;
 }
 
+export function rangeTexts(ranges: readonly BucketRange[]): readonly string[] {
+  return ranges.map(({ from, to }) => (from === to ? `${from}` : `${from}-${to}`));
+}
+
 /** The first ranges that fit, and how many more there are. */
 export function rangesIn(ranges: readonly BucketRange[], columns: number): string {
-  const texts = ranges.map(({ from, to }) => (from === to ? `${from}` : `${from}-${to}`));
+  const texts = rangeTexts(ranges);
   let text = '';
   for (const [at, each] of texts.entries()) {
     const more = texts.length - at - 1;

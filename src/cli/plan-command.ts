@@ -112,7 +112,7 @@ function linesOf({
   betweenOldShards,
   moves,
 }: Change): readonly string[] {
-  if (isNew) return ['', `${namespace}: new, nothing moves`];
+  if (isNew) return ['', wrapped(`${namespace}: new, nothing moves`, 2)];
   if (moves.length === 0) return ['', `${namespace}: nothing moves`];
   const between = Math.round(betweenOldShards * bucketCount);
   const head = [
@@ -122,10 +122,8 @@ function linesOf({
   ];
   const rows = moves.map(({ from, to, buckets, ranges }) => {
     const rest = rangesIn(ranges, columnsMax - pairWidth - countWidth - 4);
-    return row(
-      [wrapped(`${from} -> ${to}`, 4), counted(buckets, 'bucket'), rest],
-      [pairWidth, countWidth, 0],
-    );
+    const pair = wrapped(`  ${from} -> ${to}`, 4).trimStart();
+    return row([pair, counted(buckets, 'bucket'), rest], [pairWidth, countWidth, 0]);
   });
   return ['', ...head, ...rows];
 }

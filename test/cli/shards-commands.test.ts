@@ -37,8 +37,8 @@ const files: Readonly<Record<string, string>> = {
   ),
 };
 
-async function typed(line: string) {
-  const terminal = new TestTerminal(files);
+async function typed(line: string, more: Readonly<Record<string, string>> = {}) {
+  const terminal = new TestTerminal({ ...files, ...more });
   const code = await run(line.split(' ').filter(Boolean), [checkCommand, planCommand], '1.2.3', terminal);
   return { code, stdout: terminal.stdout, stderr: terminal.stderr };
 }
@@ -112,6 +112,31 @@ describe('raftsman shards plan', () => {
     const { stdout } = await typed('shards plan old.json scattered.json');
     expect(fits(stdout)).toBe(true);
     expect(stdout).toMatch(/1, 3, 5.* and \d+ more$/m);
+  });
+
+  it.each([20, 38, 39, 64])('fits into 80 columns with names of %i characters', async (length) => {
+    const name = (letter: string) => letter.repeat(length);
+    const pair = (first: string, second: string) => ({
+      [name('a')]: { ...one, buckets: [first] },
+      [name('b')]: { ...two, buckets: [second] },
+    });
+    const file = (version: number, namespaces: object) => JSON.stringify({ version, namespaces });
+    const space = (shards: object) => ({ bucketCount: 100, shards });
+    const files = {
+      old: file(1, { [name('n')]: space(pair('0-49', '50-99')) }),
+      new: file(2, {
+        [name('n')]: space(pair('0-48', '49-99')),
+        [name('m')]: space({ [name('c')]: { ...three, buckets: ['0-99'] } }),
+      }),
+    };
+    const lines = ['shards plan old new', 'shards plan new old', 'shards check new'];
+    const said = await Promise.all(lines.map((line) => typed(line, files)));
+    expect(said.map(({ code }) => code)).toEqual([0, 1, 0]);
+    for (const { stdout, stderr } of said) expect(`${stdout}${stderr}`).toSatisfy(fits);
+    // Nothing is left out.
+    const whole = said.map(({ stdout, stderr }) => `${stdout}${stderr}`.replace(/\s/g, ''));
+    expect(whole[0]).toContain(`${name('a')}->${name('b')}1bucket49`);
+    expect(whole[1]).toContain(`namespaces.${name('m')}.shards.${name('c')}:isgone`);
   });
 
   it('prints one object for a program', async () => {
