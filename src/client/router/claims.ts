@@ -95,20 +95,25 @@ export class Claims {
 
   /** Until it is done. @throws what a group refuses it with for good. */
   async found(current: () => ClaimedMap): Promise<void> {
+    let isLate = false;
     for (let tries = 0; ; tries++) {
       const { directory, lanes } = current();
       try {
         await allOf([...directory.namespaces.values()].map((map) => this.#drive(map, lanes)));
         this.#doneFor = directory;
-        if (tries > 0)
+        if (isLate)
           this.#deps.logger.info({ version: directory.version }, 'the groups own what the map says');
+        isLate = false;
         // Another map may have come into force while this one was carried out.
         if (current().directory === directory) return;
       } catch (error) {
         if (this.#isClosed) throw new ClosedError('the router is closed');
+        // Another map is in force, and may be why this one was refused.
+        if (current().directory !== directory) continue;
         if (!isPassing(error) && !(error instanceof BucketInUseError)) throw error;
         const why = error instanceof Error ? error.message : '';
-        if (tries === 0) this.#deps.logger.warn({ why }, 'the groups do not own yet what the map says');
+        if (!isLate) this.#deps.logger.warn({ why }, 'the groups do not own yet what the map says');
+        isLate = true;
         const stepMs = Math.min(retryMs.longest, retryMs.first * 2 ** Math.min(tries, 8));
         await this.#wait(stepMs * (0.5 + this.#deps.random.next()));
       }

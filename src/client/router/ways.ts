@@ -84,6 +84,7 @@ export class Ways {
 
   #leave(key: string, link: NodeLink): void {
     this.#links.delete(key);
+    this.#problems.over(link.shard.name, link.address);
     link.close(true);
     this.#waysOn.delete(link);
   }

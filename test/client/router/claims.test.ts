@@ -96,8 +96,8 @@ describe('claim', () => {
     expect(groupB.state.ownership().owned).toEqual([{ from: 2, to: 3, epoch: 1 }]);
   });
 
-  it('waits for a shard that is not there, and is done when it is', async () => {
-    const { router, a, b, clock } = await twoShards();
+  it('waits for a shard that is not there, and is done when it is: both are said, once', async () => {
+    const { router, a, b, clock, told } = await twoShards();
     const [groupA, groupB] = [new FakeGroup(a), new FakeGroup(b)];
     for (const node of b) node.crash();
     const claimed = router.claim();
@@ -107,6 +107,18 @@ describe('claim', () => {
     await clock.advance(10_000);
     await claimed;
     expect(groupB.owned()).toEqual([2, 3]);
+    const late = ['the groups do not own yet what the map says', 'the groups own what the map says'];
+    expect(told.said).toEqual(late);
+  });
+
+  it('goes on with another map that comes into force meanwhile, and has no trouble', async () => {
+    const { router, a, b, clock, told } = await twoShards();
+    for (const nodes of [a, b]) new FakeGroup(nodes);
+    const claimed = router.claim();
+    const reloaded = router.reload(version(2, [1, 1, 2, 2]));
+    await clock.advance(1_000);
+    await Promise.all([claimed, reloaded]);
+    expect([told.said, router.status().claimed]).toEqual([[], true]);
   });
 
   it('is refused for good without the permission, and when a group has another map of this version', async () => {

@@ -113,6 +113,15 @@ describe('who is not the node that was meant', () => {
       'memory:x-n2 is n2 of cluster x, not n1 of x',
       'memory:x-n1 is n1 of cluster x, not n1 of y',
     ]);
+    const [right] = network.add('y', ['n1']);
+    const map = [
+      { ...shard, nodes: new Map([['n1', n1!.address]]) },
+      { ...other, nodes: new Map([['n1', right!.address]]) },
+    ];
+    await router.reload(directoryOf(2, map, [1, 2]));
+    await network.clock.advance(50);
+    // Nobody is at the wrong addresses any more.
+    expect([...told.over].sort()).toEqual(told.problems.map(({ kind }) => kind).sort());
     router.close();
   });
 });

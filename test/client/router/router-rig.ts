@@ -13,6 +13,8 @@ export interface Told {
   readonly problems: RouterProblem[];
   /** Kinds of those that are over. */
   readonly over: string[];
+  /** What was logged, in words. */
+  readonly said: string[];
   readonly pushes: Buffer[];
   readonly leaders: string[];
   mapChanges: number;
@@ -26,14 +28,15 @@ export interface Rig {
 }
 
 export function rigOf(network: FakeNetwork, directory: ShardDirectory, seed = 1): Rig {
-  const told: Told = { problems: [], over: [], pushes: [], leaders: [], mapChanges: 0 };
+  const told: Told = { problems: [], over: [], said: [], pushes: [], leaders: [], mapChanges: 0 };
+  const say = (_: object, message: string): void => void told.said.push(message);
   const router = new Router({
     directory,
     openNode: network.openNode,
     clientId: clientId('9'.repeat(32)),
     clock: network.clock,
     random: new TestRandom(seed),
-    logger: silent,
+    logger: { ...silent, info: say, warn: say },
     events: {
       push: (frame) => told.pushes.push(Buffer.from(frame)),
       leader: (shard) => told.leaders.push(shard.name),
