@@ -95,6 +95,7 @@ export async function assembleProxy(config: ProxyConfig, ports: ProxyPorts): Pro
       logger.error({ ...error }, 'the map of shards was not reloaded; the one before it stays in force');
       announcer.emit('reloadError', error);
     },
+    onCured: ({ version }) => logger.info({ version }, 'the map of shards is as it is in force again'),
   });
   reloads.watch();
   const { offerUpgrade } = ports;

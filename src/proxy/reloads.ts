@@ -26,6 +26,8 @@ export interface ReloadsDeps extends MapReader {
   readonly apply: (next: ShardDirectory) => Promise<void>;
   readonly onReload: (reload: ProxyReload) => void;
   readonly onError: (error: ProxyReloadError) => void;
+  /** After an error: what is read now is what is in force. */
+  readonly onCured: (reload: ProxyReload) => void;
 }
 
 /** @throws ShardFileError; what reading the file throws. */
@@ -92,8 +94,10 @@ export class Reloads {
         this.#source = source;
         this.watch();
       }
+      const wasRefused = this.#lastError !== undefined;
       this.#lastError = undefined;
       if (reload.changed) this.#deps.onReload(reload);
+      else if (wasRefused) this.#deps.onCured(reload);
       return reload;
     } catch (error) {
       this.#failed(error);

@@ -16,6 +16,7 @@ class ReloadWorld {
   readonly reloads: Reloads;
   readonly told: ProxyReload[] = [];
   readonly errors: ProxyReloadError[] = [];
+  readonly cures: ProxyReload[] = [];
   readonly watched = new Map<string, () => void>();
   current: ShardDirectory;
   /** What applying ends with. */
@@ -38,6 +39,7 @@ class ReloadWorld {
       },
       onReload: (reload) => this.told.push(reload),
       onError: (error) => this.errors.push(error),
+      onCured: (reload) => this.cures.push(reload),
     };
     this.reloads = new Reloads({ file: 'shards.json' }, deps);
     this.reloads.watch();
@@ -89,6 +91,19 @@ describe('reloads', () => {
     expect(world.reloads.lastError?.message).toContain('not JSON');
     await world.change(mapOf(3));
     expect([world.current.version, world.reloads.lastError]).toEqual([3, undefined]);
+  });
+
+  it('tell once of a file that is as it was before it was refused', async () => {
+    const world = await ReloadWorld.make();
+    await world.change('nonsense');
+    await world.change('other nonsense');
+    expect(world.cures).toEqual([]);
+    await world.change(mapOf(1));
+    await world.change(`${mapOf(1)} `);
+    expect([world.cures, world.errors.length]).toEqual([[{ version: 1, changed: false }], 2]);
+    await world.change('nonsense');
+    await world.change(mapOf(2));
+    expect([world.cures.length, world.told.length, world.reloads.lastError]).toEqual([1, 1, undefined]);
   });
 
   it('change nothing when a group refuses them', async () => {
