@@ -78,8 +78,8 @@ const layers: Readonly<Record<string, Layer>> = {
   },
   status: { ...edges, node: ['node:http'] },
   cli: {
-    values: [...edges.values, 'storage', 'proxy', 'start-proxy.ts'],
-    types: ['node'],
+    values: [...edges.values, 'storage', 'proxy', 'start-proxy.ts', 'read-ownership.ts'],
+    types: ['node', 'client'],
     node: ['node:util', 'node:fs', 'node:fs/promises', 'node:path'],
   },
   // Checkers decode for themselves: they share no code with what they judge.
@@ -99,6 +99,7 @@ const wiring: ReadonlySet<string> = new Set([
   'src/service/assemble-node.ts',
   'src/proxy/index.ts',
   'src/start-proxy.ts',
+  'src/read-ownership.ts',
   'src/cli/proxy-command.ts',
 ]);
 

@@ -3,6 +3,7 @@ import { InvalidOptionError } from '../base/errors.ts';
 import { checkKeys, requireThat, textOf } from '../base/option-checks.ts';
 import type { ClientOptions } from '../mesh/account-options.ts';
 import type { Permission } from '../mesh/types.ts';
+import type { AccessOptions } from '../proxy/proxy-options.ts';
 import { readJson } from '../sharding/json-text.ts';
 import type { StartProxyOptions } from '../start-proxy.ts';
 
@@ -46,9 +47,8 @@ export async function readProxyConfig(
   sources: SecretSources,
 ): Promise<StartProxyOptions> {
   const file = parse(text);
-  checkKeys('', file, keys);
-  const at = (name: string): string => resolve(dirname(path), name);
-  const { listen, name, clients, watch, plaintext } = file;
+  const at = besides(path);
+  const { listen, clients, watch } = file;
   requireThat(isObject(clients), 'clients must be an object of accounts by name');
   requireThat(listen === undefined || isObject(listen), 'listen must be { host, port }');
   const accounts: [string, ClientOptions][] = [];
@@ -58,15 +58,26 @@ export async function readProxyConfig(
     checkKeys(`${option}.`, client, ['secretFile', 'secretEnv', 'may']);
     accounts.push([account, { secret: await secretOf(`${option}.`, client, at, sources), may: client.may }]);
   }
-  return {
-    listen,
-    name,
-    shards: { file: at(textOf('shards', file.shards)) },
-    secret: await secretOf('', file, at, sources),
-    clients: Object.fromEntries(accounts),
-    watch,
-    plaintext,
-  };
+  return { listen, ...(await accessOf(file, at, sources)), clients: Object.fromEntries(accounts), watch };
+}
+
+/** The shard file and the secret of the same configuration; the secrets of its clients are not read. @throws as `readProxyConfig`. */
+export async function readAccess(text: string, path: string, sources: SecretSources): Promise<AccessOptions> {
+  return accessOf(parse(text), besides(path), sources);
+}
+
+async function accessOf(
+  file: ProxyConfigFile,
+  at: (name: string) => string,
+  sources: SecretSources,
+): Promise<AccessOptions> {
+  const { name, plaintext } = file;
+  const shards = { file: at(textOf('shards', file.shards)) };
+  return { name, shards, secret: await secretOf('', file, at, sources), plaintext };
+}
+
+function besides(path: string): (name: string) => string {
+  return (name) => resolve(dirname(path), name);
 }
 
 /** Values are checked by `startProxy`, as those of every caller. */
@@ -81,6 +92,7 @@ function parse(text: string): ProxyConfigFile {
     throw new InvalidOptionError(`line ${twice.line}, column ${twice.column}: ${twice.message}`);
   const value: ProxyConfigFile = JSON.parse(text.replace(/^\uFEFF/, ''));
   requireThat(isObject(value), 'the file must hold one object');
+  checkKeys('', value, keys);
   return value;
 }
 

@@ -67,17 +67,25 @@ export function resolveProxyOptions(
 ): ProxyConfig {
   requireThat(typeof options === 'object' && options !== null, 'startProxy takes one object of options');
   checkKeys('', options, optionNames);
-  const name = nameOf('name', options.name);
-  const shards = shardsOf(options.shards);
-  const [secret = ''] = secretsOf('secret', textOf('secret', options.secret));
+  const { name, shards, secret, checkMap } = resolveAccess(options);
   const clients = clientsOf(options.clients ?? {});
   checkAccounts(clients, secret);
   const { watch, plaintext, transport } = options;
   requireThat(watch === undefined || typeof watch === 'boolean', 'watch must be true or false');
   if (transport === undefined) checkExposure(exposedByListen(options.listen), plaintext);
   checkLogger(options.logger);
-  const checkMap = transport === undefined ? mapCheck(plaintext) : undefined;
-  return { name, shards, secret, clients, checkMap };
+  return { name, shards, secret, clients, checkMap: transport === undefined ? checkMap : undefined };
+}
+
+/** The part that says which nodes there are, and who speaks to them. */
+export type AccessOptions = Pick<CommonProxyOptions, 'name' | 'shards' | 'secret' | 'plaintext'>;
+
+/** @throws InvalidOptionError naming the option, never a secret. */
+export function resolveAccess(options: AccessOptions): Omit<ProxyConfig, 'clients'> {
+  const name = nameOf('name', options.name);
+  const shards = shardsOf(options.shards);
+  const [secret = ''] = secretsOf('secret', textOf('secret', options.secret));
+  return { name, shards, secret, checkMap: mapCheck(options.plaintext) };
 }
 
 /** @throws InvalidOptionError */

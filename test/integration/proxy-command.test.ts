@@ -35,8 +35,8 @@ function configure(name: string, more: object = {}, secretMode = 0o600): string 
   return path;
 }
 
-function run(config: string): ProxyProcess {
-  const started = new ProxyProcess(config, { APP_SECRET: secrets.app });
+function run(config: string, before?: string): ProxyProcess {
+  const started = new ProxyProcess(config, { APP_SECRET: secrets.app }, before);
   processes.push(started);
   return started;
 }
@@ -45,6 +45,20 @@ async function started(name: string, more: object = {}): Promise<ProxyProcess> {
   const proxy = run(configure(name, more));
   await until(() => proxy.has('started'), 15_000);
   return proxy;
+}
+
+/** A module by which a process gets a SIGHUP when `main.ts` asks for the first module of its own. */
+const hook = `export function resolve(specifier, context, next) {
+  const isFirst = context.parentURL?.endsWith('/cli/main.ts') && specifier.startsWith('.');
+  if (isFirst) process.kill(process.pid, 'SIGHUP');
+  return next(specifier, context);
+}`;
+const hangsUpFirst = moduleOf(
+  `import { register } from 'node:module'; register(${JSON.stringify(moduleOf(hook))});`,
+);
+
+function moduleOf(code: string): string {
+  return `data:text/javascript,${encodeURIComponent(code)}`;
 }
 
 describe('raftsman proxy', () => {
@@ -98,10 +112,22 @@ describe('raftsman proxy', () => {
     world.write('nonsense');
     proxy.signal('SIGHUP');
     await until(() => proxy.has('log', (line) => 'code' in line && line.code === 'SHARD_FILE'));
+    world.write(world.map(2));
+    proxy.signal('SIGHUP');
+    const isCured = (line: object): boolean => 'message' in line && /in force again$/.test(`${line.message}`);
+    await until(() => proxy.has('log', isCured));
     proxy.signal('SIGTERM');
     expect(await proxy.exited).toBe(0);
     expect(proxy.has('closed')).toBe(true);
     expect(JSON.stringify(proxy.events) + proxy.errors).not.toContain('secret of');
+  });
+
+  it('takes a SIGHUP for a reload from the moment on in which its first module runs', async () => {
+    const proxy = run(configure('edge', { watch: false }), hangsUpFirst);
+    await until(() => proxy.has('unchanged'), 15_000);
+    expect(proxy.events[0]).toMatchObject({ event: 'started' });
+    proxy.signal('SIGTERM');
+    expect(await proxy.exited).toBe(0);
   });
 
   it('lives on when nobody reads what it says any more', async () => {

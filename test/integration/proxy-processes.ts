@@ -10,8 +10,10 @@ export class ProxyProcess {
   readonly exited: Promise<number | null>;
   readonly #child: ChildProcess;
 
-  constructor(config: string, env: NodeJS.ProcessEnv = {}) {
-    const args = ['--import', 'tsx', script, 'proxy', '--config', config, '--json'];
+  /** @param before - the URL of a module that is loaded before the command. */
+  constructor(config: string, env: NodeJS.ProcessEnv = {}, before?: string) {
+    const imports = ['--import', 'tsx', ...(before === undefined ? [] : ['--import', before])];
+    const args = [...imports, script, 'proxy', '--config', config, '--json'];
     this.#child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },

@@ -143,9 +143,14 @@ export class Router {
     return this.#claims.found(() => this.#claimedMap());
   }
 
-  /** What the groups' own logs say that they own, asked now. @throws ForbiddenError without `admin`; DeadlineExceededError. */
-  ownership(): Promise<readonly ShardOwnership[]> {
-    return this.#claims.ownership([...this.#table.lanes()]);
+  /**
+   * What the groups' own logs say that they own, asked now: all, or the shard of a number.
+   *
+   * @throws ForbiddenError without `admin`; DeadlineExceededError.
+   */
+  ownership(number?: number): Promise<readonly ShardOwnership[]> {
+    const lanes = [...this.#table.lanes()];
+    return this.#claims.ownership(lanes.filter(({ shard }) => (number ?? shard.number) === shard.number));
   }
 
   #claimedMap(): ClaimedMap {
