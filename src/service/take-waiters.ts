@@ -22,7 +22,8 @@ export interface TakeRequest {
 interface Waiter {
   readonly request: TakeRequest;
   waitUntilMs: number;
-  reply: Reply;
+  /** Every copy has a way back of its own, and is answered: links count what they have under way. */
+  readonly replies: Reply[];
   /** `asking`: in the log for the first or the last time; `woken`: in the log because a task became ready. */
   state: 'asking' | 'waiting' | 'woken';
   /** What is in the log settles for nothing found. */
@@ -59,18 +60,18 @@ export class TakeWaiters {
     this.#alarm = new Alarm(clock, () => this.#sweep());
   }
 
-  /** A copy of a take that is here already replaces the way back: only the newest path is sure to exist. */
+  /** A copy of a take that is here already waits with it, as long as the newest copy may. */
   submit(request: TakeRequest): void {
     const line = this.#lineOf(request.queue);
     const known = line.waiters.get(request.key);
     if (known !== undefined) {
-      known.reply = request.reply;
+      known.replies.push(request.reply);
       known.waitUntilMs = request.waitUntilMs;
       this.#alarm.at(request.waitUntilMs);
       return;
     }
     const { waitUntilMs, reply } = request;
-    const waiter: Waiter = { request, waitUntilMs, reply, state: 'asking', isLast: false };
+    const waiter: Waiter = { request, waitUntilMs, replies: [reply], state: 'asking', isLast: false };
     line.waiters.set(request.key, waiter);
     this.#propose(line, waiter);
   }
@@ -179,7 +180,7 @@ export class TakeWaiters {
   #end(line: Line, waiter: Waiter, answer: Answer): void {
     line.waiters.delete(waiter.request.key);
     if (line.waiters.size === 0) this.#lines.delete(line.queue);
-    waiter.reply(answer);
+    for (const reply of waiter.replies) reply(answer);
   }
 
   #lineOf(queue: string): Line {
