@@ -23,7 +23,7 @@ export const usage: string = `Runs seeded worlds of real nodes, proxies, clients
   Without it the seed picks: three in ten are elections, four tokens, three shards.
 
 Exit code 0: no invariant broke, every world converged, every fault was drawn (from 100 seeds of elections and tokens on, and
-from 200 seeds of shards on). 1: not so. 2: wrong arguments.`;
+from 400 seeds of shards on). 1: not so. 2: wrong arguments.`;
 
 /** @throws Error with a text for people when the arguments make no sense. */
 export function parseArguments(argv: readonly string[]): SimulationCommand {

@@ -38,7 +38,7 @@ export const requiredCoverage: Readonly<Record<WorldName, readonly string[]>> = 
 };
 
 /** Below so many seeds of a world nobody expects every fault to have been drawn. */
-const seedsMin: Readonly<Record<WorldName, number>> = { elections: 100, tokens: 100, shards: 200 };
+const seedsMin: Readonly<Record<WorldName, number>> = { elections: 100, tokens: 100, shards: 400 };
 
 /**
  * What a batch of so many seeds of each world must have met. Elections and tokens draw the same faults of machines and wires: they

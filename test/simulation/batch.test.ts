@@ -80,8 +80,8 @@ describe('a batch of seeds', () => {
     };
     expect(missingOf(100, 'elections')).toEqual(requiredCoverage.elections);
     expect(missingOf(100, 'tokens')).toEqual(requiredCoverage.tokens);
-    expect(missingOf(199, 'shards')).toEqual([]);
-    expect(missingOf(200, 'shards')).toEqual(requiredCoverage.shards);
+    expect(missingOf(399, 'shards')).toEqual([]);
+    expect(missingOf(400, 'shards')).toEqual(requiredCoverage.shards);
   });
 });
 
