@@ -64,11 +64,7 @@ export interface Attachment {
   readonly attachment: number;
 }
 
-export function encodeAttach({
-  session,
-  workerId,
-  registration = 0,
-}: Omit<AttachBody, 'registration'> & Partial<AttachBody>): Buffer {
+export function encodeAttach({ session, workerId, registration }: AttachBody): Buffer {
   return encodeTuple([sessionToWire(session), workerId, registration]);
 }
 

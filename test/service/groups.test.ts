@@ -10,7 +10,7 @@ import { TestCluster, type TestSocket } from './test-cluster.ts';
 
 const east = groupCode(groupId('east'));
 const client = idOf(1);
-const attach = encodeAttach({ session: sessionOf(1), workerId: '' });
+const attach = encodeAttach({ session: sessionOf(1), workerId: '', registration: 0 });
 const plainFrame = (header: Partial<ClientHeader> & { kind: FrameKind }, body?: Uint8Array): Buffer =>
   routed({ client, marked: false, ...header }, body);
 

@@ -67,7 +67,7 @@ async function leading(): Promise<{
     service.receive(nodeId('b'), { ...header, ...more }, body, (answer) => answers.push(answer));
     return answers;
   };
-  ask({ kind: 'attach', seq: 0 }, encodeAttach({ session, workerId: '' }));
+  ask({ kind: 'attach', seq: 0 }, encodeAttach({ session, workerId: '', registration: 0 }));
   await cluster.clock.advance(10);
   return { cluster, service, ask };
 }

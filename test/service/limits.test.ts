@@ -29,7 +29,7 @@ const attachOf = (number: number): Buffer => {
   const session = sessionId(number.toString(16).padStart(32, '0'));
   return encodeFrame(
     { ...blank, kind: 'attach', correlation: number },
-    encodeAttach({ session, workerId: '' }),
+    encodeAttach({ session, workerId: '', registration: 0 }),
   );
 };
 

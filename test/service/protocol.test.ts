@@ -43,7 +43,7 @@ async function rawClient(
   const answers: Buffer[] = [];
   socket.channel.onFrame = (message) => void answers.push(...splitBundle(message));
   const send = (frame: Uint8Array): void => socket.channel.send(encodeBundle([frame]));
-  send(encodeFrame({ ...blank, kind: 'attach' }, encodeAttach({ session, workerId: '' })));
+  send(encodeFrame({ ...blank, kind: 'attach' }, encodeAttach({ session, workerId: '', registration: 0 })));
   await cluster.clock.advance(10);
   answers.length = 0;
   return { socket, answers, send };

@@ -55,7 +55,7 @@ export class RawRouter {
 
   /** Attaches a session of a client. @returns its attachment. */
   async attach(client: ClientId, session: number, more: Partial<ClientHeader> = {}): Promise<number> {
-    const body = encodeAttach({ session: sessionOf(session), workerId: '' });
+    const body = encodeAttach({ session: sessionOf(session), workerId: '', registration: 0 });
     const [answer] = await this.ask(routed({ kind: 'attach', client, ...more }, body));
     const result = decodeResult(answer?.body ?? Buffer.alloc(0));
     if (result.type !== 'attached') throw new Error(`attach was answered ${result.type}`);

@@ -223,7 +223,10 @@ describe('a router that misbehaves', () => {
     const before = cluster.proposalCount;
     const frames = [
       routed({ kind: 'request', client, seq: 1 }, putOf(cluster, 't1')),
-      routed({ kind: 'attach', client }, encodeAttach({ session: sessionOf(2), workerId: '' })),
+      routed(
+        { kind: 'attach', client },
+        encodeAttach({ session: sessionOf(2), workerId: '', registration: 0 }),
+      ),
       routed({ kind: 'detach', client }, encodeDetach({ session: sessionOf(1), attachment })),
       routed({ kind: 'get', client, any: true }, get),
       routed({ kind: 'settle', client, settledUpTo: 5 }),

@@ -171,7 +171,9 @@ describe('a session behind a router', () => {
     const cluster = await started();
     const router = new RawRouter(cluster, 'a', everything);
     await cluster.clock.advance(5);
-    router.send(routed({ kind: 'attach' }, encodeAttach({ session: sessionOf(1), workerId: '' })));
+    router.send(
+      routed({ kind: 'attach' }, encodeAttach({ session: sessionOf(1), workerId: '', registration: 0 })),
+    );
     router.socket.cut('remote');
     await cluster.clock.advance(50);
     expect(cluster.main.entries.length).toBe(3);
@@ -195,7 +197,7 @@ describe('a session behind a router', () => {
     const cluster = await started();
     const router = new RawRouter(cluster, 'a', everything);
     const attaches = Array.from({ length: 200 }, (_, at) =>
-      routed({ kind: 'attach' }, encodeAttach({ session: sessionOf(at + 1), workerId: '' })),
+      routed({ kind: 'attach' }, encodeAttach({ session: sessionOf(at + 1), workerId: '', registration: 0 })),
     );
     const answers = await router.ask(...attaches);
     expect(answers.filter(({ header }) => header.kind === 'refused')).toHaveLength(184);

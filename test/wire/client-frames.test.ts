@@ -36,6 +36,7 @@ import {
   hopsMax,
   patchHeader,
 } from '../../src/wire/client-header.ts';
+import { encodeTuple } from '../../src/wire/msgpack.ts';
 import { hex16, id, nodes, safeInt, sessions } from './queue-values.ts';
 
 const uint32 = fc.integer({ min: 0, max: 0xffff_ffff });
@@ -142,6 +143,9 @@ describe('the bodies of client frames', () => {
         (session, queue, task, fence, n, any, leaderId) => {
           const attach = { session, workerId: queue, registration: n };
           expect(readAttach(encodeAttach(attach))).toEqual(attach);
+          // Of clients from before a registration was named.
+          const old = encodeTuple([Buffer.from(session, 'hex'), queue]);
+          expect(readAttach(old)).toEqual({ ...attach, registration: 0 });
           for (const maxAgeMs of [undefined, n]) {
             const get = { queue, id: task, any, maxAgeMs };
             expect(readGet(encodeGet(get))).toEqual(get);

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ProtocolError } from '../../src/base/errors.ts';
-import { clientId } from '../../src/base/ids.ts';
+import { clientId, nodeId, sessionId } from '../../src/base/ids.ts';
+import { encodeTuple } from '../../src/wire/msgpack.ts';
 import { decodeCommand, encodeCommand, encodeRequest } from '../../src/wire/queue-codec.ts';
 import { decodeOperation, encodeOperation, peekOperation } from '../../src/wire/queue-operation.ts';
 import {
@@ -77,6 +78,15 @@ describe('operations, commands and results', () => {
         expect(decodeCommand(old)).toEqual({ type: 'request', request, operation });
       }),
     );
+    const attach = {
+      type: 'attach',
+      client: clientId('ab'.repeat(16)),
+      session: sessionId('cd'.repeat(16)),
+    } as const;
+    const ids = [Buffer.from(attach.client, 'hex'), Buffer.from(attach.session, 'hex')];
+    const old = Buffer.concat([Buffer.of(2), encodeTuple([0, ...ids, 'a', 'w'])]);
+    const rest = { gateway: nodeId('a'), workerId: 'w', registration: 0 };
+    expect(decodeCommand(old)).toEqual({ ...attach, ...rest });
     const tick = Buffer.from('029104', 'hex');
     expect(decodeCommand(tick)).toEqual({ type: 'tick' });
   });

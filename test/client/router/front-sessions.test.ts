@@ -122,7 +122,11 @@ describe('the sessions of a front', () => {
   it('end when their client was gone before the answer to its attach came', async () => {
     const world = new FrontWorld();
     const socket = await world.dial();
-    socket.say({ kind: 'attach', group: 1, body: encodeAttach({ session: sessionOne, workerId: 'w' }) });
+    socket.say({
+      kind: 'attach',
+      group: 1,
+      body: encodeAttach({ session: sessionOne, workerId: 'w', registration: 0 }),
+    });
     socket.onClose?.('remote');
     const result = encodeResult({ type: 'attached', attachment: 5, registration: 1 });
     world.router.answer('attach', 'result', result, 8);
@@ -134,7 +138,11 @@ describe('the sessions of a front', () => {
     const socket = await world.dial();
     const attach = (i: number) => {
       const session = sessionId(i.toString(16).padStart(32, '0'));
-      socket.say({ kind: 'attach', group: 1, body: encodeAttach({ session, workerId: '' }) });
+      socket.say({
+        kind: 'attach',
+        group: 1,
+        body: encodeAttach({ session, workerId: '', registration: 0 }),
+      });
     };
     for (let i = 0; i < 17; i++) attach(i);
     attach(3);
@@ -193,7 +201,11 @@ function dialNow(world: FrontWorld, id: string): TestSocket {
 }
 
 function attachNow(world: FrontWorld, socket: TestSocket, id: string): void {
-  socket.say({ kind: 'attach', group: 1, body: encodeAttach({ session: sessionId(id), workerId: '' }) });
+  socket.say({
+    kind: 'attach',
+    group: 1,
+    body: encodeAttach({ session: sessionId(id), workerId: '', registration: 0 }),
+  });
   const { origin } = world.router.taken.at(-1)!;
   const header = { ...blankHeader, kind: 'result' as const, group: 1, client: socket.clientId };
   origin.answer(

@@ -170,7 +170,7 @@ export class FrontWorld {
     how: { readonly session?: SessionId; readonly attachment?: number; readonly index?: number } = {},
   ): Promise<void> {
     const { session = sessionOne, attachment = 1, index = 10 } = how;
-    const body = encodeAttach({ session, workerId: 'w' });
+    const body = encodeAttach({ session, workerId: 'w', registration: 0 });
     socket.say({ kind: 'attach', group: shard, correlation: 7, remainingMs: 2_000, body });
     const result = encodeResult({ type: 'attached', attachment, registration: 3 });
     this.router.answer('attach', 'result', result, index);

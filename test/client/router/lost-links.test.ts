@@ -32,7 +32,7 @@ async function fronted(): Promise<Rig> {
 }
 
 function attach(socket: TestSocket): void {
-  const body = encodeAttach({ session: sessionOne, workerId: 'w' });
+  const body = encodeAttach({ session: sessionOne, workerId: 'w', registration: 0 });
   socket.say({ kind: 'attach', group: 1, bucket: noBucket, correlation: 7, remainingMs: 2_500, body });
 }
 
