@@ -8,7 +8,10 @@ import { encodeResult } from '../../src/wire/queue-result.ts';
 import { TestCluster } from './test-cluster.ts';
 
 /** A request that was on its way to one leader when another came, and what the log says to it there. */
-function answeredAfterFailover(result: QueueResult): readonly string[] {
+function answeredAfterFailover(
+  result: QueueResult,
+  kind: 'request' | 'attach' = 'request',
+): readonly string[] {
   const cluster = new TestCluster();
   const { clock } = cluster;
   cluster.lead('a');
@@ -21,7 +24,7 @@ function answeredAfterFailover(result: QueueResult): readonly string[] {
   const told: Answer[] = [];
   const header = {
     ...blankHeader,
-    kind: 'request',
+    kind,
     client: clientId('a'.repeat(32)),
     stream: 1,
     seq: 1,
@@ -39,7 +42,7 @@ function answeredAfterFailover(result: QueueResult): readonly string[] {
   expect(sent).toEqual(['a', 'c'].map(nodeId));
   path.onAnswer(correlation, { kind: 'result', index: 9, body: encodeResult(result) });
   path.close();
-  return told.map(({ kind }) => kind);
+  return told.map((answer) => answer.kind);
 }
 
 describe('the way to the leader', () => {
@@ -49,6 +52,11 @@ describe('the way to the leader', () => {
       expect(answeredAfterFailover({ type: 'refused', code, message: '' })).toEqual(['unknown']);
     },
   );
+
+  it('hands on that an attach names a client that is forgotten: that is so, whatever became of an attempt before', () => {
+    const forgotten = { type: 'refused', code: 'CLIENT_EXPIRED', message: '' } as const;
+    expect(answeredAfterFailover(forgotten, 'attach')).toEqual(['result']);
+  });
 
   it('takes for final what the log remembers', () => {
     expect(answeredAfterFailover({ type: 'refused', code: 'OVERTAKEN', message: '' })).toEqual(['result']);

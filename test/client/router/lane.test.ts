@@ -315,6 +315,16 @@ describe('a shard that bounces', () => {
     await clock.advance(100);
     expect(origin.kinds(2)).toEqual(['result']);
   });
+
+  it('that forgot the client says so to its attach for good, whatever became of an earlier attempt', async () => {
+    const { origin, a, clock } = await twoShards();
+    const result = encodeResult({ type: 'refused', code: 'CLIENT_EXPIRED', message: '' });
+    const script = [unknown, { kind: 'result', body: result } as const];
+    a[0]!.answer = () => script.shift();
+    origin.ask({ kind: 'attach' });
+    await clock.advance(100);
+    expect(origin.kinds()).toEqual(['result']);
+  });
 });
 
 describe('the bounds of a shard', () => {
